@@ -1,0 +1,69 @@
+# `make` lists the targets. Each one builds .venv first if it is missing or older than what describes it.
+PYTHON ?= python3
+SEED ?= 0
+WORKERS ?= 2
+
+BIN := .venv/bin
+STAMP := .venv/.stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lint test test-all mnist bench-cpu docs clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo "Variables: PYTHON=python3 (builds .venv), SEED=0 (make mnist), WORKERS=2 (test processes)"
+
+setup: $(STAMP) ## build .venv, once
+
+lint: $(STAMP) ## ruff and mypy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+test: $(STAMP) ## every test but the slow ones and those for a GPU
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+test-all: $(STAMP) ## the slow tests too
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not gpu"
+
+mnist: $(STAMP) ## train the original's network on MNIST
+	$(BIN)/fasterkan train mnist --recipe mnist-cpu --seed $(SEED) --out runs/mnist-$(SEED)
+
+bench-cpu: $(STAMP) ## time one layer on the CPU
+	$(BIN)/python benchmarks/cpu_layer.py
+
+docs: $(STAMP) ## build the documentation into site/
+	$(BIN)/python -m mkdocs build --strict
+
+clean: ## remove .venv, site and caches; keep runs
+	rm -rf .venv site build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# The stamp is written last, so .venv without it is half-built and starts again; with an older one it is brought up to date.
+$(STAMP): pyproject.toml constraints.txt src/fasterkan/_version.py
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
+	  echo "setup: no command '$(PYTHON)'. Needed: Python >= 3.10 with venv. Install it (Debian, Ubuntu: apt install" \
+	    "python3 python3-venv; macOS: brew install python; else https://www.python.org/downloads) or name one:" \
+	    "make PYTHON=/path/to/python3" >&2; exit 1; }
+	@version=$$("$(PYTHON)" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) || { \
+	  echo "setup: '$(PYTHON)' does not run. Needed: Python >= 3.10 with venv; name one: make PYTHON=/path/to/python3" >&2; \
+	  exit 1; }; \
+	"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "setup: '$(PYTHON)' is Python $$version, needed is 3.10 or newer. Install one (Debian, Ubuntu: apt install" \
+	    "python3 python3-venv; macOS: brew install python; else https://www.python.org/downloads) or name one:" \
+	    "make PYTHON=/path/to/python3.12" >&2; exit 1; }; \
+	"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "setup: '$(PYTHON)' (Python $$version) lacks venv or ensurepip. Install them (Debian, Ubuntu: apt install" \
+	    "python$${version%.*}-venv) or name another Python: make PYTHON=/path/to/python3" >&2; exit 1; }; \
+	if [ -e $(STAMP) ] && $(BIN)/python -c '' 2>/dev/null; then \
+	  echo "setup: bringing .venv up to date"; undo=:; \
+	else \
+	  echo "setup: building .venv with Python $$version (once; PyTorch is the big part)"; undo='rm -rf .venv'; \
+	  rm -rf .venv; trap 'rm -rf .venv; exit 130' HUP INT TERM; \
+	  "$(PYTHON)" -m venv .venv || { rm -rf .venv; \
+	    echo "setup: '$(PYTHON) -m venv .venv' failed, see above; nothing was left behind" >&2; exit 1; }; \
+	fi; \
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]' || { $$undo; \
+	  echo "setup: pip could not install the packages, see above. It needs a package index or local wheels" \
+	    "(PIP_INDEX_URL, PIP_FIND_LINKS); then run make again" >&2; exit 1; }; \
+	touch $(STAMP)

@@ -1,0 +1,216 @@
+"""The layers of the house, and an import that leaves no trace."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src"
+FILES = sorted((SOURCE / "fasterkan").rglob("*.py"))
+
+# A layer imports itself and what has a smaller number. Of the root, private modules (_version, ...) serve everyone.
+LAYERS = {
+    "bases": 0,
+    "ops": 1,
+    "nn": 2,
+    "testing": 3,  # beside the others: they may not import it (see `imports_that_break_the_rule`)
+    "models": 3,
+    "data": 4,
+    "train": 5,
+    "interpret": 6,
+    "export": 7,
+    "sklearn": 8,
+    "bench": 8,
+    "cli": 8,
+}
+APPLICATIONS = {"sklearn", "bench", "cli"}
+
+
+def module_name(path: Path) -> str:
+    """`src/fasterkan/ops/__init__.py` is `fasterkan.ops`."""
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(tree: ast.AST, package: str) -> Iterator[tuple[int, str]]:
+    """(line, absolute name) of each import, those inside functions too; `from a import b` gives a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+
+def imports_that_break_the_rule(text: str, module: str, *, is_package: bool = False) -> list[str]:
+    """The imports of a module's text that go to the right, or round through the root package."""
+    own = module.split(".")[1] if "." in module else ""
+    package = module if is_package else module.rpartition(".")[0]
+    broken = []
+    for line, name in imported(ast.parse(text), package):
+        parts = name.split(".")
+        if parts[0] != "fasterkan" or (len(parts) > 1 and parts[1].startswith("_")):
+            continue
+        layer = parts[1] if len(parts) > 1 else ""
+        if own == "":
+            allowed = layer in LAYERS and layer not in APPLICATIONS | {"testing"}
+        elif layer == own:
+            allowed = True
+        elif own.startswith("_"):
+            allowed = False
+        elif layer not in LAYERS:  # the root's own names: only for those who stand outside
+            allowed = own in APPLICATIONS
+        else:
+            allowed = layer != "testing" and LAYERS[layer] <= LAYERS[own] and {own, layer} != {"testing", "models"}
+        if not allowed:
+            broken.append(f"{module}:{line} imports {name}")
+    return broken
+
+
+def forbidden_statements(text: str, module: str) -> list[str]:
+    """Calls of print, and handlers that catch everything; one that tidies up and raises again may."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+            found.append(f"{module}:{node.lineno} prints")
+        if isinstance(node, ast.ExceptHandler) and ast.unparse(node.body[-1]) != "raise":
+            kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+            if any(kind is None or getattr(kind, "id", "") in {"Exception", "BaseException"} for kind in kinds):
+                found.append(f"{module}:{node.lineno} catches everything")
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_imports_go_leftwards(path):
+    broken = imports_that_break_the_rule(path.read_text(), module_name(path), is_package=path.name == "__init__.py")
+    assert broken == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_no_print_and_no_catch_all(path):
+    assert forbidden_statements(path.read_text(), module_name(path)) == []
+
+
+def test_every_part_of_the_package_has_a_layer():
+    parts = {module_name(path).split(".")[1] for path in FILES if path.parent != SOURCE / "fasterkan"}
+    parts |= {path.stem for path in FILES if path.parent == SOURCE / "fasterkan" and not path.stem.startswith("_")}
+    assert parts - set(LAYERS) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "broken"),
+    [
+        ("ops.dispatch", "from ..nn import KANLinear", "1 imports fasterkan.nn.KANLinear"),
+        ("bases.rswaf", "import fasterkan.ops", "1 imports fasterkan.ops"),
+        ("nn.linear", "def f():\n    from fasterkan import KAN", "2 imports fasterkan.KAN"),
+        ("nn.linear", "import fasterkan.testing", "1 imports fasterkan.testing"),
+        ("testing.layer", "from fasterkan.models import KAN", "1 imports fasterkan.models.KAN"),
+        ("_check", "from .nn import norms", "1 imports fasterkan.nn.norms"),
+        ("nn.linear", "import torch\nfrom ..bases import RSWAF\nfrom .._check import positive", None),
+        ("cli.train", "import fasterkan as fk\nfrom ..data import mnist", None),
+    ],
+)
+def test_the_layer_rule_sees(module, text, broken):
+    name = f"fasterkan.{module}"
+    assert imports_that_break_the_rule(text, name) == ([f"{name}:{broken}"] if broken else [])
+
+
+def test_the_layer_rule_sees_the_root_import_an_application():
+    text = "from .cli import main\nfrom .nn import KANLinear"
+    broken = imports_that_break_the_rule(text, "fasterkan", is_package=True)
+    assert broken == ["fasterkan:1 imports fasterkan.cli.main"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("print(1)", ["m:1 prints"]),
+        ("try:\n    f()\nexcept Exception:\n    g()", ["m:3 catches everything"]),
+        ("try:\n    f()\nexcept (ValueError, BaseException):\n    g()", ["m:3 catches everything"]),
+        ("try:\n    f()\nexcept:\n    g()", ["m:3 catches everything"]),
+        ("try:\n    f()\nexcept BaseException:\n    g()\n    raise", []),
+        ("try:\n    f()\nexcept (OSError, ValueError):\n    console.print(1)", []),
+    ],
+)
+def test_the_statement_rule_sees(text, found):
+    assert forbidden_statements(text, "m") == found
+
+
+# Torch and the others come first: what they load or change is theirs. The rest is what `import fasterkan` adds.
+PROBE = """
+import json, logging, os, random, sys, warnings
+import numpy, safetensors.torch, torch
+
+def state():
+    return {
+        "torch's random state": torch.get_rng_state().tolist(),
+        "NumPy's random state": repr(numpy.random.get_state()),
+        "Python's random state": repr(random.getstate()),
+        "default dtype": str(torch.get_default_dtype()),
+        "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
+        "matmul precision": torch.get_float32_matmul_precision(),
+        "grad mode": torch.is_grad_enabled(),
+        "root log handlers": len(logging.getLogger().handlers),
+        "warning filters": len(warnings.filters),
+        "environment": dict(os.environ),
+        "folder": os.getcwd(),
+    }
+
+modules, before = set(sys.modules), state()
+import fasterkan
+after = state()
+sys.stderr.write(json.dumps({
+    "modules": sorted(set(sys.modules) - modules),
+    "changed": [name for name in before if before[name] != after[name]],
+}))
+"""
+HEAVY = {
+    "hypothesis",
+    "matplotlib",
+    "pandas",
+    "pytest",
+    "rich",
+    "scipy",
+    "sympy",
+    "torch._inductor",
+    "triton",
+    "typer",
+}
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory):
+    """A fresh interpreter that imports fasterkan in an empty home: what it printed, added and left behind."""
+    home = tmp_path_factory.mktemp("home")
+    places = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), str(home))
+    env = {**os.environ, **places, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-W", "error", "-c", PROBE]
+    done = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {**json.loads(done.stderr), "printed": done.stdout, "files": [str(p) for p in home.rglob("*")]}
+
+
+def test_import_loads_nothing_heavy(probe):
+    assert [name for name in probe["modules"] if any(name == h or name.startswith(f"{h}.") for h in HEAVY)] == []
+
+
+def test_import_prints_nothing(probe):
+    assert probe["printed"] == ""
+
+
+def test_import_creates_no_files(probe):
+    assert probe["files"] == []
+
+
+def test_import_changes_no_global_state(probe):
+    assert probe["changed"] == []
