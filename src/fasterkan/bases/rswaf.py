@@ -1,0 +1,199 @@
+"""RSWAF, the reflectional switch activation function: the basis of FasterKAN."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from .._check import increasing, positive_number, real_number, whole_number
+from ._base import Basis, Params, Pullback
+
+_NAME = "RSWAF"
+
+
+@dataclasses.dataclass(frozen=True)
+class RSWAF(Basis):
+    """Bumps phi_k(z) = 1 - |tanh((z - u_k) / h)|^p around the centres u_k of a grid, 1/h being `inv_denominator`.
+
+    With p = 2 this is sech^2(a), a = (z - u_k) / h, evaluated as 4 s (1 - s) with s = sigmoid(-2 |a|): the same
+    function, more exact than 1 - tanh^2 and several times faster on CPUs. Error of a value in float32: below 2e-7.
+
+    Args:
+        num_grids: number of centres K, at least 2.
+        grid_range: first and last centre, in units of z (after the norm).
+        inv_denominator: 1/h, not 0; "auto" is 1 / (1.2 d), d the mean distance of neighbouring centres: the
+            best-conditioned width. FasterKAN as published computes 1.0, whatever it is told.
+        exponent: p > 0. Values are right everywhere. First derivatives are right everywhere for p > 1, and away
+            from the centres for p <= 1 (0 at a centre); second derivatives are right everywhere for p = 2 and
+            p > 2. None is ever NaN for finite z.
+        train_grid: learn the centres.
+        train_inv_denominator: learn 1/h.
+        grid: the centres themselves, increasing; then `num_grids` and `grid_range` follow from them.
+        per_feature: one grid and one 1/h for each input feature instead of one a layer.
+
+    Tensors: `grid` [K] and `inv_denominator` [], or [I, K] and [I] when `per_feature`.
+
+    Raises:
+        TypeError, ValueError: an argument is outside its domain.
+
+    Source: A. Delis, FasterKAN (2024). Limits at +-inf: phi = 0, all derivatives 0.
+
+    Example:
+        >>> RSWAF(num_grids=5, grid_range=(-2.0, 2.0)).num_basis
+        5
+    """
+
+    num_grids: int = 8
+    grid_range: tuple[float, float] = (-1.2, 1.2)
+    inv_denominator: float | Literal["auto"] = "auto"
+    exponent: float = 2.0
+    train_grid: bool = False
+    train_inv_denominator: bool = False
+    grid: tuple[float, ...] | None = None
+    per_feature: bool = False
+
+    def __post_init__(self) -> None:
+        count = whole_number(_NAME, "num_grids", self.num_grids, 2)
+        ends = increasing(_NAME, "grid_range", self.grid_range)
+        if len(ends) != 2:
+            raise ValueError(f"{_NAME}: grid_range must be two numbers (first, last), got {ends}")
+        if self.grid is not None:
+            centres = increasing(_NAME, "grid", self.grid)
+            if count not in (RSWAF.num_grids, len(centres)):
+                raise ValueError(f"{_NAME}: grid has {len(centres)} centres, num_grids is {count}; leave one out")
+            count, ends = len(centres), (centres[0], centres[-1])
+            self._set("grid", centres)
+        self._set("num_grids", count)
+        self._set("grid_range", ends)
+        self._set("exponent", positive_number(_NAME, "exponent", self.exponent))
+        if self.inv_denominator != "auto":
+            if isinstance(self.inv_denominator, str):
+                raise ValueError(f'{_NAME}: inv_denominator must be a number or "auto", got {self.inv_denominator!r}')
+            if real_number(_NAME, "inv_denominator", self.inv_denominator) == 0:
+                raise ValueError(f"{_NAME}: inv_denominator must not be 0, every function would be constant")
+            self._set("inv_denominator", float(self.inv_denominator))
+        for flag in ("train_grid", "train_inv_denominator", "per_feature"):
+            if not isinstance(getattr(self, flag), bool):
+                raise TypeError(f"{_NAME}: {flag} must be True or False, got {getattr(self, flag)!r}")
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def num_basis(self) -> int:
+        return self.num_grids
+
+    @property
+    def trainable(self) -> frozenset[str]:
+        learned = {"grid": self.train_grid, "inv_denominator": self.train_inv_denominator}
+        return frozenset(name for name, on in learned.items() if on)
+
+    @property
+    def spacing(self) -> float:
+        """The mean distance d of neighbouring centres, in units of z."""
+        return (self.grid_range[1] - self.grid_range[0]) / (self.num_grids - 1)
+
+    def init(
+        self,
+        in_features: int,
+        out_features: int,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> dict[str, Tensor]:
+        inverse = 1 / (1.2 * self.spacing) if self.inv_denominator == "auto" else self.inv_denominator
+        if self.grid is None:
+            grid = torch.linspace(*self.grid_range, self.num_grids, device=device, dtype=dtype)
+        else:
+            grid = torch.tensor(self.grid, device=device, dtype=dtype)
+        shape: Iterable[int] = (in_features,) if self.per_feature else ()
+        inv_denominator = torch.full(tuple(shape), inverse, device=device, dtype=grid.dtype)
+        return {"grid": grid.repeat(*shape, 1), "inv_denominator": inv_denominator}
+
+    def evaluate(self, z: Tensor, params: Params) -> Tensor:
+        inverse = params["inv_denominator"].unsqueeze(-1)  # [] -> [1], [I] -> [I, 1]
+        offset = _finite(z).unsqueeze(-1) - params["grid"]  # [..., I, K]; the difference first keeps z's bits near u
+        if self.exponent != 2:
+            return 1 - _power(torch.tanh(offset * inverse), self.exponent)
+        a = offset * (2 * inverse)
+        s = torch.sigmoid(torch.where(a > 0, -a, a))  # of -|a|, but with slope 1 at 0: right to every order
+        return 4 * (s - s * s)
+
+    def derivative(self, z: Tensor, params: Params) -> Tensor:
+        if self.exponent != 2:
+            return super().derivative(z, params)
+        inverse = params["inv_denominator"].unsqueeze(-1)
+        t = torch.tanh((z.unsqueeze(-1) - params["grid"]) * inverse)
+        return -2 * t * (1 - t * t) * inverse
+
+    def vjp(self, z: Tensor, params: Params, wrt: frozenset[str]) -> tuple[Tensor, Pullback]:
+        if self.exponent != 2:
+            return super().vjp(z, params, wrt)
+        grid, inv_denominator = params["grid"], params["inv_denominator"]
+        twice = 2 * inv_denominator.unsqueeze(-1)
+        offset = _finite(z).unsqueeze(-1) - grid  # [..., I, K]
+        distance = offset.abs() if wrt else offset.abs_()
+        s = distance.mul_(-twice.abs()).sigmoid_()
+        phi = torch.addcmul(s, s, s, value=-1).mul_(4)
+
+        def pullback(dphi: Tensor) -> tuple[Tensor | None, dict[str, Tensor]]:
+            # dphi/dz = -2 / |h| tanh(|a|) sign(z - u) phi, and tanh(|a|) = 1 - 2 s.
+            slope = torch.addcmul(phi, s, phi, value=-2, out=s).copysign_(offset).mul_(dphi)
+            factor = -twice.abs()
+            dz = slope.sum(-1) * factor.squeeze(-1) if "z" in wrt else None
+            found = {}
+            if "grid" in wrt:
+                found["grid"] = _total(slope.flatten(0, -3) * -factor, grid)
+            if "inv_denominator" in wrt:
+                moment = slope.mul_(offset).sum(-1) * (-2 * inv_denominator.sign())  # [..., I]
+                found["inv_denominator"] = _total(moment.flatten(0, -2), inv_denominator)
+            return dz, found
+
+        return phi, pullback
+
+    def refine(self, num_grids: int) -> RSWAF:
+        """Return the description with `num_grids` centres on the same range and the same h / d.
+
+        Raises:
+            ValueError: fewer centres than now, or centres that were given one by one.
+        """
+        count = whole_number("RSWAF.refine", "num_grids", num_grids, self.num_grids)
+        if self.grid is not None or self.per_feature:
+            raise ValueError(f"RSWAF.refine: only a uniform grid shared by all features can be refined, this is {self}")
+        inverse = self.inv_denominator
+        if inverse != "auto":
+            inverse = inverse * (count - 1) / (self.num_grids - 1)
+        return dataclasses.replace(self, num_grids=count, inv_denominator=inverse)
+
+    def fold(self, params: Params, center: Tensor, scale: Tensor) -> tuple[RSWAF, dict[str, Tensor]]:
+        grid = params["grid"] / scale.unsqueeze(-1) + center.unsqueeze(-1)  # [I, K]
+        folded = {"grid": grid, "inv_denominator": params["inv_denominator"] * scale}
+        return dataclasses.replace(self, per_feature=True), folded
+
+
+def _finite(z: Tensor) -> Tensor:
+    """z with +-inf replaced by a number so large that phi and its slope are 0 there, and no product is 0 * inf."""
+    large = torch.finfo(z.dtype).max ** 0.5
+    return torch.nan_to_num(z, nan=float("nan"), posinf=large, neginf=-large)
+
+
+def _total(terms: Tensor, like: Tensor) -> Tensor:
+    """Sum over rows (the first dimension) in float64, then to the shape and dtype of `like`."""
+    return terms.sum(0, dtype=torch.float64).sum_to_size(like.shape).to(like.dtype)
+
+
+def _power(t: Tensor, exponent: float) -> Tensor:
+    """|t|^exponent for |t| <= 1, with derivatives that are never NaN: at t = 0 those of a constant."""
+    if exponent % 2 == 0:
+        return t.pow(int(exponent))
+    # |t|^(p - 3), the steepest factor of a third derivative, must not overflow; for p > 1 the slope is right down to
+    # the smallest normal number.
+    tiny = torch.finfo(t.dtype).tiny
+    threshold = tiny ** (1 / 3) if exponent <= 1 else tiny
+    size = t.abs()
+    at_centre = size < threshold
+    away = torch.where(at_centre, torch.ones_like(t), size).pow(exponent)
+    return torch.where(at_centre, size.detach().pow(exponent), away)

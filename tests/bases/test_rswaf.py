@@ -1,0 +1,190 @@
+"""RSWAF against its definition 1 - |tanh((z - u) / h)|^p."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from fasterkan import RSWAF
+from fasterkan.testing import BasisBattery
+
+
+class RSWAFBattery(BasisBattery):
+    basis = RSWAF()
+
+    def formula(self, z: Tensor, params: dict[str, Tensor]) -> Tensor:
+        t = torch.tanh((z.unsqueeze(-1) - params["grid"]) * params["inv_denominator"].unsqueeze(-1))
+        if self.basis.exponent == 2:
+            return 1 - t * t
+        return 1 - t.abs() ** self.basis.exponent
+
+
+class TestDefault(RSWAFBattery):
+    pass
+
+
+class TestLearned(RSWAFBattery):
+    basis = RSWAF(num_grids=5, grid_range=(-2, 3), train_grid=True, train_inv_denominator=True)
+
+
+class TestPerFeature(RSWAFBattery):
+    basis = RSWAF(num_grids=5, per_feature=True, train_grid=True, train_inv_denominator=True)
+
+
+class TestGivenGrid(RSWAFBattery):
+    basis = RSWAF(grid=(-1.0, -0.7, 0.1, 2.0), inv_denominator=-1.5)
+
+
+class TestFourthPower(RSWAFBattery):
+    basis = RSWAF(num_grids=3, exponent=4, train_grid=True, train_inv_denominator=True)
+
+
+class TestFractionalExponent(RSWAFBattery):
+    basis = RSWAF(num_grids=3, exponent=2.5, train_grid=True, train_inv_denominator=True)
+
+
+class TestCusp(RSWAFBattery):
+    basis = RSWAF(num_grids=3, exponent=0.7, train_inv_denominator=True)
+    smoothness = 0
+    kinks = (-1.2, 0.0, 1.2)
+
+
+CENTRES = RSWAF(num_grids=3, grid_range=(-1.0, 1.0), inv_denominator=2.0)
+
+
+def derivatives_at(z: float, exponent: float, dtype: torch.dtype = torch.float64) -> list[Tensor]:
+    """phi, phi', phi'' of the middle function (centre 0, 1/h = 2) at z."""
+    basis = RSWAF(num_grids=3, grid_range=(-1.0, 1.0), inv_denominator=2.0, exponent=exponent)
+    x = torch.tensor([z], dtype=dtype, requires_grad=True)
+    phi = basis.evaluate(x, basis.init(1, 1, dtype=dtype))[0, 1]
+    (first,) = torch.autograd.grad(phi, x, create_graph=True)
+    (second,) = torch.autograd.grad(first, x, create_graph=True, materialize_grads=True)
+    return [phi.detach(), first.detach()[0], second.detach()[0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("exponent", [0.1, 0.5, 1, 1.01, 1.5, 2, 2.5, 3, 4])
+@pytest.mark.parametrize("z", [0.0, 1e-320, 1e-40, 1e-20, 1e-6, 1e300], ids=str)
+def test_no_derivative_is_ever_nan(z: float, exponent: float, dtype: torch.dtype) -> None:
+    assert not any(math.isnan(d) for d in derivatives_at(z, exponent, dtype))
+
+
+@pytest.mark.parametrize(
+    ("exponent", "slope", "curvature"), [(0.5, 0, 0), (1, 0, 0), (1.5, 0, None), (2, 0, -8), (2.5, 0, 0), (4, 0, 0)]
+)
+def test_derivatives_at_a_centre(exponent: float, slope: float, curvature: float | None) -> None:
+    phi, first, second = derivatives_at(0.0, exponent)
+    assert (phi, first) == (1, slope)
+    assert curvature is None or second == curvature
+
+
+@pytest.mark.parametrize("exponent", [1.01, 1.5, 1.9])
+@pytest.mark.parametrize("z", [1e-30, 1e-12, 1e-3])
+def test_slope_is_right_next_to_a_centre(exponent: float, z: float) -> None:
+    t = math.tanh(2 * z)
+    expected = -exponent * t ** (exponent - 1) * (1 - t * t) * 2
+    assert derivatives_at(z, exponent)[1].item() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("exponent", [0.5, 2, 3])
+def test_infinite_inputs_give_zero_and_zero_gradients(exponent: float) -> None:
+    basis = RSWAF(num_grids=4, exponent=exponent, train_grid=True, train_inv_denominator=True)
+    params = {k: t.requires_grad_() for k, t in basis.init(2, 1).items()}
+    z = torch.tensor([[math.inf, -math.inf]], requires_grad=True)
+    phi = basis.evaluate(z, params)
+    assert torch.equal(phi, torch.zeros(1, 2, 4))
+    for grad in torch.autograd.grad(phi.sum(), [z, *params.values()]):
+        assert torch.equal(grad, torch.zeros_like(grad))
+    with torch.no_grad():
+        _, pullback = basis.vjp(z, params, frozenset({"z", *params}))
+        dz, found = pullback(torch.ones(1, 2, 4))
+    assert all(torch.equal(g, torch.zeros_like(g)) for g in (dz, *found.values()))
+
+
+def test_auto_width_is_best_conditioned_spacing() -> None:
+    basis = RSWAF(num_grids=8, grid_range=(-1.2, 1.2))
+    assert basis.init(3, 2)["inv_denominator"].item() == pytest.approx(1 / (1.2 * 2.4 / 7))
+
+
+def test_float32_error_of_a_value_stays_below_its_bound() -> None:
+    for count in (2, 8, 32, 128):
+        basis = RSWAF(num_grids=count)
+        params, z = basis.init(1, 1), torch.linspace(-3, 3, 20001).unsqueeze(-1)
+        exact = (
+            1
+            - torch.tanh((z.double().unsqueeze(-1) - params["grid"].double()) * params["inv_denominator"].double()) ** 2
+        )
+        assert (basis.evaluate(z, params) - exact).abs().max() < 2e-7
+
+
+def test_grid_sets_number_and_range() -> None:
+    basis = RSWAF(grid=[-1, 0.5, 2])
+    assert (basis.num_grids, basis.grid_range, basis.spacing) == (3, (-1.0, 2.0), 1.5)
+    assert basis.init(1, 1)["grid"].tolist() == [-1.0, 0.5, 2.0]
+
+
+def test_refine_keeps_width_over_spacing() -> None:
+    coarse = RSWAF(num_grids=5, inv_denominator=2.0)
+    fine = coarse.refine(17)
+    assert fine.num_grids == 17 and fine.grid_range == coarse.grid_range
+    assert fine.inv_denominator * fine.spacing == pytest.approx(coarse.inv_denominator * coarse.spacing)
+
+
+def test_refit_on_a_finer_grid_keeps_the_functions() -> None:
+    coarse = RSWAF(num_grids=6)
+    fine = coarse.refine(40)
+    params, weight = coarse.init(3, 2, dtype=torch.float64), torch.randn(2, 3, 6, dtype=torch.float64)
+    z = torch.linspace(-1.2, 1.2, 200, dtype=torch.float64).unsqueeze(-1).expand(-1, 3)
+    found, error = coarse.refit(params, weight, z, fine, fine.init(3, 2, dtype=torch.float64), z)
+    assert found.shape == (2, 3, 40) and error < 1e-2
+    values = [
+        torch.einsum("sik,oik->sio", b.evaluate(z, b.init(3, 2, dtype=torch.float64)), w)
+        for b, w in ((coarse, weight), (fine, found))
+    ]
+    assert (values[1] - values[0]).norm() / values[0].norm() == pytest.approx(error, rel=1e-6)
+
+
+def test_fold_is_exact() -> None:
+    basis = RSWAF(num_grids=5)
+    params = basis.init(3, 2, dtype=torch.float64)
+    center, scale = torch.randn(3, dtype=torch.float64), torch.rand(3, dtype=torch.float64) + 0.5
+    folded, tensors = basis.fold(params, center, scale)
+    x = torch.randn(20, 3, dtype=torch.float64)
+    torch.testing.assert_close(folded.evaluate(x, tensors), basis.evaluate((x - center) * scale, params))
+    assert folded.per_feature and tensors["grid"].shape == (3, 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"num_grids": 1}, ValueError, "num_grids must be at least 2, got 1"),
+        ({"num_grids": "8"}, TypeError, "num_grids must be a whole number, got '8'"),
+        ({"num_grids": 2.5}, TypeError, "whole number, got 2.5"),
+        ({"num_grids": True}, TypeError, "whole number, got True"),
+        ({"grid_range": (1.2, -1.2)}, ValueError, r"must increase from left to right, got \(1.2, -1.2\)"),
+        ({"grid_range": (0, 1, 2)}, ValueError, "must be two numbers"),
+        ({"grid_range": 3}, TypeError, "sequence of numbers, got 3"),
+        ({"grid_range": (0, math.inf)}, ValueError, r"grid_range\[1\] must be finite"),
+        ({"exponent": 0}, ValueError, "exponent must be above 0, got 0"),
+        ({"inv_denominator": 0}, ValueError, "inv_denominator must not be 0"),
+        ({"inv_denominator": math.nan}, ValueError, "must be finite"),
+        ({"inv_denominator": "narrow"}, ValueError, "or \"auto\", got 'narrow'"),
+        ({"train_grid": 1}, TypeError, "train_grid must be True or False, got 1"),
+        ({"grid": (0, 0)}, ValueError, "must increase"),
+        ({"grid": (0, 1, 2), "num_grids": 5}, ValueError, "grid has 3 centres, num_grids is 5"),
+    ],
+    ids=lambda v: str(v) if isinstance(v, dict) else "",
+)
+def test_bad_arguments(arguments: dict, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        RSWAF(**arguments)
+
+
+def test_refine_refuses_fewer_functions() -> None:
+    with pytest.raises(ValueError, match="num_grids must be at least 8, got 4"):
+        RSWAF(num_grids=8).refine(4)
+    with pytest.raises(ValueError, match="uniform grid"):
+        RSWAF(grid=(0, 1, 3)).refine(9)
