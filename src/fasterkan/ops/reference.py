@@ -1,0 +1,14 @@
+"""The equation, y[n, o] = sum_ik W[o, i, k] phi_k(z[n, i]) + b[o], in plain torch: what autograd and compilers see."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..bases import Basis, Params
+
+
+def kan_linear_reference(z: Tensor, weight: Tensor, bias: Tensor | None, basis: Basis, params: Params) -> Tensor:
+    """Return y [..., O] for z [..., I], weight [O, I, K], bias [O] or None; under autocast in its dtype."""
+    phi = basis.evaluate(z, params)  # [..., I, K]
+    return F.linear(phi.flatten(-2).to(weight.dtype), weight.flatten(1), bias)

@@ -1,0 +1,94 @@
+"""LayerNorm and RMSNorm of rows, right to any order of derivative and for numbers up to 1e18 in float32.
+
+torch's `layer_norm` treats mean and deviation as constants in its second backward, so that third derivatives come out
+wrong, and its sums of squares overflow in float32 from about 1e17 on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .situation import Situation, no_autocast
+
+PRESCALE = 2.0**-24
+"""Both norms are scaled by a power of two first: exact, and the squares of 1e18 no longer overflow when summed."""
+
+
+def row_norm(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, *, center: bool) -> Tensor:
+    """Return weight * (x - m) / sqrt(mean((x - m)^2) + eps) + bias over the last dimension.
+
+    Args:
+        x: [..., I], float32 or float64.
+        weight: [I].
+        bias: [I] or None.
+        eps: in units of x squared.
+        center: m is the mean of the row (LayerNorm); else 0 (RMSNorm).
+    """
+    situation = Situation.of(*(t for t in (x, weight, bias) if t is not None))
+    if situation.compiling:
+        return _fused(x, weight, bias, eps, center)
+    if situation.transformed or situation.dual:
+        return _formula(x, weight, bias, eps, center)
+    rows = x.reshape(x.shape[:-1].numel(), x.shape[-1])  # [N, I]
+    z: Tensor = _RowNorm.apply(rows, weight, bias, eps, center)
+    return z.view(x.shape)
+
+
+def _fused(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, center: bool) -> Tensor:
+    scaled, shape, eps = x * PRESCALE, (x.shape[-1],), eps * PRESCALE**2
+    if center:
+        return F.layer_norm(scaled, shape, weight, bias, eps)
+    return F.rms_norm(scaled, shape, weight, eps)
+
+
+def _formula(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, center: bool) -> Tensor:
+    z = _unit(x, eps, center)[0] * weight
+    return z if bias is None else z + bias
+
+
+def _unit(x: Tensor, eps: float, center: bool) -> tuple[Tensor, Tensor]:
+    """(x - m) / d and PRESCALE / d, d the deviation of the row."""
+    scaled = x * PRESCALE
+    if center:
+        scaled = scaled - scaled.mean(-1, keepdim=True)
+    inverse = torch.rsqrt(scaled.square().mean(-1, keepdim=True) + eps * PRESCALE**2)
+    return scaled * inverse, inverse * PRESCALE
+
+
+class _RowNorm(torch.autograd.Function):
+    """The fused kernel forward, its gradient in closed form, the formula where the gradient is differentiated again."""
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, center: bool) -> Tensor:
+        with no_autocast(x):
+            return _fused(x, weight, bias, eps, center)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, weight, bias, ctx.eps, ctx.center = inputs
+        ctx.save_for_backward(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, dz: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, bias = ctx.saved_tensors
+        needs = ctx.needs_input_grad[:3]
+        if torch.is_grad_enabled():  # create_graph: the gradient itself will be differentiated
+            z = _formula(x, weight, bias, ctx.eps, ctx.center)
+            wanted = [t for t, need in zip((x, weight, bias), needs, strict=True) if need]
+            grads = iter(torch.autograd.grad(z, wanted, dz, create_graph=True))
+            return *(next(grads) if need else None for need in needs), None, None
+        unit, inverse = _unit(x, ctx.eps, ctx.center)
+        dweight = (dz * unit).sum(0) if needs[1] else None
+        dbias = dz.sum(0) if needs[2] else None
+        dx = None
+        if needs[0]:
+            dunit = dz * weight
+            dx = torch.addcmul(dunit, unit, (dunit * unit).mean(-1, keepdim=True), value=-1)
+            if ctx.center:
+                dx -= dunit.mean(-1, keepdim=True)
+            dx *= inverse
+        return dx, dweight, dbias, None, None

@@ -1,0 +1,39 @@
+"""Who is looking at a call (a compiler, a transform, forward mode, nobody), and in which autocast."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+import torch.autograd.forward_ad as forward_ad
+from torch import Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Situation:
+    """What decides the path: is somebody tracing or transforming the call?"""
+
+    compiling: bool = False
+    """torch.compile, torch.export or torch.jit.trace is looking."""
+    transformed: bool = False
+    """A torch.func transform (grad, vmap, jvp, ...) is active."""
+    dual: bool = False
+    """An input carries a forward-mode tangent."""
+
+    @classmethod
+    def of(cls, *tensors: Tensor) -> Situation:
+        """Look at the call at hand; `tensors` are all that it may be differentiated by."""
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return cls(compiling=True)
+        # torch has no public question for this; its own autograd.Function.apply asks the same one.
+        if torch._C._are_functorch_transforms_active():
+            return cls(transformed=True)
+        return cls(dual=any(forward_ad.unpack_dual(t).tangent is not None for t in tensors))
+
+
+def no_autocast(x: Tensor) -> AbstractContextManager[Any]:
+    """Return a context without autocast on x's device; entering it costs nothing where autocast is off already."""
+    kind = x.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
