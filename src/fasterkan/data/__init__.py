@@ -1,0 +1,11 @@
+"""Data sets: found on this machine or downloaded, and verified by checksum every time they are read."""
+
+from __future__ import annotations
+
+from fasterkan.data.errors import DataError
+from fasterkan.data.idx import read_idx
+from fasterkan.data.images import ImageDataset
+from fasterkan.data.registry import load, names, train_validation_test
+from fasterkan.data.sources import fashion_mnist, mnist
+
+__all__ = ["DataError", "ImageDataset", "fashion_mnist", "load", "mnist", "names", "read_idx", "train_validation_test"]
