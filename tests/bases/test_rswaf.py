@@ -188,3 +188,16 @@ def test_refine_refuses_fewer_functions() -> None:
         RSWAF(num_grids=8).refine(4)
     with pytest.raises(ValueError, match="uniform grid"):
         RSWAF(grid=(0, 1, 3)).refine(9)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_refit_reports_the_error_of_the_weights_it_returns(dtype: torch.dtype) -> None:
+    """Collinear functions (1/h = 1, 32 centres): weights must not grow past what their dtype can hold."""
+    basis, weight = RSWAF(num_grids=32, inv_denominator=1.0), torch.randn(2, 3, 32).to(dtype)
+    params = basis.init(3, 2, dtype=torch.float64)
+    z = torch.linspace(-1.2, 1.2, 200, dtype=torch.float64).unsqueeze(-1).expand(-1, 3)
+    found, error = basis.refit(params, weight, z * 0.9, basis, params, z)
+    before = torch.einsum("sik,oik->sio", basis.evaluate(z * 0.9, params), weight.double())
+    after = torch.einsum("sik,oik->sio", basis.evaluate(z, params), found.double())
+    assert ((after - before).norm() / before.norm()).item() == pytest.approx(error, rel=1e-6, abs=1e-12)
+    assert error < {torch.bfloat16: 2e-2, torch.float32: 1e-5, torch.float64: 1e-6}[dtype]

@@ -35,7 +35,7 @@ def test_choice(requested: str, situation: Situation, path: str, reason: str) ->
 
 @pytest.mark.parametrize("situation", [COMPILING, TRANSFORMED, DUAL], ids=str)
 def test_explicit_and_impossible_raises(situation: Situation) -> None:
-    with pytest.raises(RuntimeError, match='path="recompute" is impossible here: .*; use path="auto" or "reference"'):
+    with pytest.raises(RuntimeError, match=r'path="recompute" is impossible here: .*; use path="auto" or "reference"'):
         choose("recompute", situation)
 
 

@@ -123,10 +123,14 @@ class Basis(ABC):
         with torch.no_grad():
             old_table, new_table = table(self, z, params), table(new, new_z, new_params)
             edges = torch.einsum("isk,oik->ios", old_table, weight.detach().to("cpu", torch.float64))
-            found = torch.einsum("iks,ios->oik", torch.linalg.pinv(new_table, rtol=1e-10), edges)
-            residual = torch.einsum("isk,oik->ios", new_table, found) - edges
+            # Directions that weight's dtype cannot resolve are damped, else they would grow past what it can hold.
+            u, s, vh = torch.linalg.svd(new_table, full_matrices=False)  # [I, S, K], [I, K], [I, K, K]
+            floor = s[:, :1] * max(torch.finfo(weight.dtype).eps, 1e-10)
+            inverse = torch.einsum("ijk,ij,isj->iks", vh, s / (s.square() + floor.square()), u)
+            found = torch.einsum("iks,ios->oik", inverse, edges).to(weight.dtype)
+            residual = torch.einsum("isk,oik->ios", new_table, found.double()) - edges
             error = float(residual.norm() / edges.norm().clamp_min(torch.finfo(torch.float64).tiny))
-        return found.to(weight.device, weight.dtype), error
+        return found.to(weight.device), error
 
     def to_config(self) -> dict[str, Any]:
         """Return a JSON-able dictionary from which `basis_from_config` makes an equal basis."""

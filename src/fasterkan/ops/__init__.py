@@ -4,11 +4,12 @@ from .dispatch import Path, choose, kan_linear
 from .recompute import kan_linear_recompute
 from .reference import kan_linear_reference
 from .row_norm import row_norm
-from .situation import Situation
+from .situation import Situation, autocast_dtype
 
 __all__ = [
     "Path",
     "Situation",
+    "autocast_dtype",
     "choose",
     "kan_linear",
     "kan_linear_recompute",

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from ..bases import Basis, Params, Pullback
 from .reference import kan_linear_reference
-from .situation import no_autocast
+from .situation import autocast_dtype, no_autocast
 
 Part = tuple[slice, Tensor, Pullback]
 
 KEEP_BYTES = 4 << 20
 """A basis [N, I, K] up to this size is kept for the backward: rebuilding it would cost more than it saves."""
 
-CHUNK_BYTES = {"cpu": 16 << 20, "cuda": 256 << 20}
+CHUNK_BYTES = {"cpu": 16 << 20, "cuda": 64 << 20}
 """Bytes of one chunk's basis [rows, I, K] by device type, others as "cuda"; `benchmarks/chunk_size.py` measures it."""
 
 
@@ -143,10 +143,8 @@ def _differentiable_grads(
 
 def _operand_dtype(weight: Tensor) -> torch.dtype:
     """The dtype of the matrix product: autocast's where it is on (float64 is left alone, as autocast does)."""
-    kind = weight.device.type
-    if torch.is_autocast_enabled(kind) and weight.dtype != torch.float64:
-        return torch.get_autocast_dtype(kind)
-    return weight.dtype
+    dtype = autocast_dtype(weight)
+    return weight.dtype if dtype is None or weight.dtype == torch.float64 else dtype
 
 
 def _rows_per_chunk(z: Tensor, weight: Tensor) -> int:

@@ -35,5 +35,12 @@ class Situation:
 
 def no_autocast(x: Tensor) -> AbstractContextManager[Any]:
     """Return a context without autocast on x's device; entering it costs nothing where autocast is off already."""
+    return nullcontext() if autocast_dtype(x) is None else torch.autocast(x.device.type, enabled=False)
+
+
+def autocast_dtype(x: Tensor) -> torch.dtype | None:
+    """Return the dtype of autocast on x's device, None where it is off or the device (meta, say) has none."""
     kind = x.device.type
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return torch.get_autocast_dtype(kind)
+    return None

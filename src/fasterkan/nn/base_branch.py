@@ -1,0 +1,64 @@
+"""The base branch of an edge: a fixed activation of x with one learned weight an edge."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Base = str | Callable[[Tensor], Tensor] | None
+
+
+def _identity(x: Tensor) -> Tensor:
+    return x
+
+
+BASES: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "relu": F.relu,
+    "tanh": torch.tanh,
+    "identity": _identity,
+}
+_MODULES: dict[str, nn.Module] = {
+    "silu": nn.SiLU(),
+    "gelu": nn.GELU(),
+    "relu": nn.ReLU(),
+    "tanh": nn.Tanh(),
+    "identity": nn.Identity(),
+}
+
+
+def resolve_base(base: Base) -> Callable[[Tensor], Tensor] | None:
+    """Return the callable that `base` names; callables and None pass.
+
+    Raises:
+        TypeError, ValueError: neither a known name nor a callable.
+    """
+    if isinstance(base, str):
+        if base not in BASES:
+            raise ValueError(f"base must be None, a callable or one of {', '.join(BASES)}; got {base!r}")
+        return BASES[base]
+    if inspect.isclass(base) or not (base is None or callable(base)):
+        raise TypeError(f"base must be None, a callable or one of {', '.join(BASES)}; got {base!r}")
+    return base
+
+
+def base_name(base: Base) -> str | None:
+    """Return the name under which `resolve_base` finds this branch again.
+
+    Raises:
+        ValueError: a callable that has no name here, so that it cannot be written into a configuration.
+    """
+    if base is None or isinstance(base, str):
+        return base
+    for name, function in BASES.items():
+        if base is function:
+            return name
+    for name, module in _MODULES.items():
+        if type(base) is type(module) and repr(base) == repr(module):  # other arguments, another function
+            return name
+    raise ValueError(f"base {base!r} has no name: only None and {', '.join(BASES)} can be saved")

@@ -1,0 +1,225 @@
+"""Setting, following, freezing and folding the feature norms of a layer or a model."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .feature_norm import FeatureScaling
+
+if TYPE_CHECKING:
+    from .linear import KANLinear
+
+
+class _Reached(BaseException):
+    """Ends a forward pass at the layer whose statistics are gathered; no `except Exception` on the way stops it."""
+
+
+class Calibratable(nn.Module):
+    """The methods that layers and models share for their feature norms; without one, they raise ValueError."""
+
+    def calibrate(self, data: Tensor | Iterable[Any]) -> dict[str, float]:
+        """Set every feature norm by data, layer by layer; see `fasterkan.nn.calibration.calibrate`."""
+        return calibrate(self, data)
+
+    def freeze(self) -> None:
+        """Stop the feature norms from following the data in training.
+
+        Raises:
+            RuntimeError: one is not calibrated yet.
+        """
+        for layer in _calibrated(self, "freeze"):
+            _norm(layer).set_status(calibrated=True, frozen=True)
+
+    def unfreeze(self) -> None:
+        """Let the feature norms follow the data again: `update_norms` may move them `updates` times more."""
+        for layer in _required(self, "unfreeze").values():
+            norm = _norm(layer)
+            norm.statistics.reset()
+            norm.set_status(calibrated=norm.calibrated, frozen=False)
+            norm.updates_left = norm.description.updates
+
+    def fold(self) -> None:
+        """Move the feature norms' centres and scales into the basis' tensors, in place and exactly; norm is None then.
+
+        Raises:
+            ValueError: there is no feature norm, or the basis cannot take it in.
+            RuntimeError: a norm is not calibrated yet.
+        """
+        moved = []
+        for layer in _calibrated(self, "fold"):
+            norm, tensors = _norm(layer), layer.basis_tensors(torch.float64)
+            moved.append((layer, *layer.basis.fold(tensors, norm.center.double(), norm.scale.double())))
+        for layer, basis, tensors in moved:
+            layer.set_basis(basis, {k: t.detach().to(layer.weight.dtype) for k, t in tensors.items()})
+            layer.norm = None
+
+
+def calibrate(model: nn.Module, data: Tensor | Iterable[Any]) -> dict[str, float]:
+    """Set the centre and scale of every feature norm in `model`, in the order in which the data reaches them.
+
+    Layers that were calibrated before get new weights too, so that their functions stay as they were
+    (`Basis.refit`).
+
+    Args:
+        model: a layer, a KAN, or any module that contains some.
+        data: rows [..., I] as one tensor or array, or an iterable of batches (each a tensor or array, or a tuple or
+            list that starts with one); it is gone through once a layer. Empty and non-finite batches are skipped. In a
+            distributed run every rank gives its own, at least one batch, which may be empty.
+
+    Returns:
+        For each layer that was calibrated before, by name, the relative RMS error of keeping its functions.
+
+    Raises:
+        TypeError: the data, or a batch of it, is none of these.
+        ValueError: there is no feature norm, or the data holds no finite row.
+    """
+    pending = _required(model, "calibrate")
+    batches = _batches(data)
+    errors: dict[str, float] = {}
+    was_training = {m: m.training for m in model.modules()}
+    model.eval()
+    try:
+        while pending:
+            name = _gather(model, pending, batches)
+            statistics = _norm(pending[name]).statistics
+            statistics.all_reduce()
+            if not statistics.count:
+                raise ValueError(
+                    f"calibrate: {name or 'the layer'} saw no usable row: every batch was empty or held NaN or "
+                    "infinity; remove such rows first"
+                )
+            if (error := move_norm(pending.pop(name))) is not None:
+                errors[name] = error
+    finally:
+        for layer in pending.values():
+            _norm(layer).statistics.reset()
+        for module, training in was_training.items():
+            module.training = training
+    return errors
+
+
+def update_norms(model: nn.Module) -> dict[str, float]:
+    """Move the feature norms to the statistics of the training forwards since the last call, keeping the functions.
+
+    Call it between optimiser steps. Each norm freezes after `FeatureNorm.updates` calls. In a distributed run every
+    rank must call it.
+
+    Args:
+        model: any module; without feature norms nothing happens.
+
+    Returns:
+        By layer name, the relative RMS error of keeping its functions.
+    """
+    errors = {}
+    for name, layer in _layers(model).items():
+        norm = _norm(layer)
+        if norm.frozen or not norm.calibrated:
+            continue
+        norm.statistics.all_reduce()
+        if norm.updates_left > 0 and (error := move_norm(layer)) is not None:
+            errors[name] = error
+        norm.updates_left -= 1
+        if norm.updates_left <= 0:
+            norm.set_status(calibrated=True, frozen=True)
+    return errors
+
+
+def move_norm(layer: KANLinear) -> float | None:
+    """Move one layer's norm to its statistics; refit the weights if it had been calibrated, and return the error."""
+    norm = _norm(layer)
+    before, (center, scale) = norm.calibrated, _exact(norm)
+    if not norm.move_to_statistics() or not before:
+        return None
+    nodes = torch.linspace(*norm.target, 8 * max(8, layer.basis.num_basis) + 1, dtype=torch.float64, device="cpu")
+    new_z = nodes.unsqueeze(-1).expand(-1, layer.in_features)  # [S, I]
+    new_center, new_scale = _exact(norm)
+    x = new_z / new_scale + new_center
+    tensors = layer.basis_tensors()
+    weight, error = layer.basis.refit(tensors, layer.weight, (x - center) * scale, layer.basis, tensors, new_z)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+    return error
+
+
+def _exact(norm: FeatureScaling) -> tuple[Tensor, Tensor]:
+    """Copies of c and s in float64 on the CPU; they do not move with the norm."""
+    return norm.center.to("cpu", torch.float64, copy=True), norm.scale.to("cpu", torch.float64, copy=True)
+
+
+def _norm(layer: KANLinear) -> FeatureScaling:
+    assert isinstance(layer.norm, FeatureScaling)
+    return layer.norm
+
+
+def _layers(model: nn.Module) -> dict[str, KANLinear]:
+    """The layers with a feature norm, by name ("" is the model itself)."""
+    return {n: m for n, m in model.named_modules() if isinstance(getattr(m, "norm", None), FeatureScaling)}
+
+
+def _required(model: nn.Module, caller: str) -> dict[str, KANLinear]:
+    layers = _layers(model)
+    if not layers:
+        raise ValueError(f'{caller}: no layer has a feature norm; make the model with norm="feature"')
+    return layers
+
+
+def _calibrated(model: nn.Module, caller: str) -> list[KANLinear]:
+    layers = _required(model, caller)
+    if new := [name or "the layer" for name, layer in layers.items() if not _norm(layer).calibrated]:
+        raise RuntimeError(f"{caller}: {', '.join(new)} not calibrated yet; call calibrate(X) first")
+    return list(layers.values())
+
+
+def _batches(data: Any) -> Iterable[Any]:
+    """The data as batches that can be gone through again and again."""
+    if isinstance(data, Tensor | np.ndarray):
+        return [data]
+    if isinstance(data, str | Mapping) or not isinstance(data, Iterable):
+        raise TypeError(f"calibrate: data must be a tensor or an iterable of batches, got {type(data).__name__}")
+    return list(data) if isinstance(data, Iterator) else data
+
+
+def _rows(batch: Any, like: Tensor) -> Tensor:
+    """The input in a batch, where `like` lies and in its dtype; whole numbers, an embedding's say, stay as they are."""
+    first = batch[0] if isinstance(batch, list | tuple) and batch else batch
+    if not isinstance(first, Tensor | np.ndarray):
+        raise TypeError(
+            f"calibrate: a batch must be a tensor, or a tuple that starts with one, got {type(first).__name__}"
+        )
+    x = torch.as_tensor(first)
+    return x.to(like.device, like.dtype) if x.is_floating_point() else x.to(like.device)
+
+
+def _gather(model: nn.Module, pending: dict[str, KANLinear], batches: Iterable[Any]) -> str:
+    """Send the batches to the first pending layer they reach; return its name, its statistics filled."""
+    reached: list[str] = []
+
+    def hook(name: str) -> Any:
+        def stop(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+            if not reached or reached[0] == name:
+                reached[:] = [name]
+                _norm(pending[name]).statistics.add(args[0])
+            raise _Reached
+
+        return stop
+
+    for layer in pending.values():
+        _norm(layer).statistics.reset()
+    handles = [_norm(layer).register_forward_pre_hook(hook(name)) for name, layer in pending.items()]
+    like = next(model.parameters())
+    try:
+        for batch in batches:
+            with torch.no_grad(), torch.compiler.set_stance("force_eager"), contextlib.suppress(_Reached):
+                model(_rows(batch, like))
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not reached:
+        raise ValueError(f"calibrate: no batch reached {next(iter(pending)) or 'the layer'}; is the data empty?")
+    return reached[0]

@@ -1,0 +1,141 @@
+"""The norm of networks to read: one centre and one scale for each feature, constants in every forward."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from .._check import real_number, whole_number
+from ..bases import Basis
+from ..ops import Situation
+from .init import Distribution
+from .statistics import FeatureStatistics
+
+Mode = Literal["auto", "range", "std"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureNorm:
+    """Description of z = (x - c) * s with one centre c and one scale s a feature, never learned by gradient.
+
+    c and s are set by `calibrate`, or by the first eager forward in training; they are constants in every forward, so
+    a row's output depends on that row alone and each edge stays a function of one variable.
+
+    Args:
+        mode: "range" maps each feature's minimum..maximum, widened by `margin` at both ends, to the basis'
+            grid_range; "std" maps mean +- 3 standard deviations to it; "auto" is "range" for bases of compact support
+            and "std" for the others.
+        margin: fraction of the range.
+        updates: how many calls of `update_norms` may move c and s before they freeze.
+    """
+
+    mode: Mode = "auto"
+    margin: float = 0.05
+    updates: int = 100
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("auto", "range", "std"):
+            raise ValueError(f'FeatureNorm: mode must be "auto", "range" or "std", got {self.mode!r}')
+        if real_number("FeatureNorm", "margin", self.margin) < 0:
+            raise ValueError(f"FeatureNorm: margin must not be negative, got {self.margin}")
+        object.__setattr__(self, "margin", float(self.margin))
+        object.__setattr__(self, "updates", whole_number("FeatureNorm", "updates", self.updates, 0))
+
+    def build(
+        self, in_features: int, basis: Basis, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> FeatureScaling:
+        """Return the module for one layer."""
+        return FeatureScaling(self, in_features, basis, device, dtype)
+
+
+class FeatureScaling(nn.Module):
+    """The module behind `FeatureNorm`: buffers `center`, `scale` [I] and `status` (0 new, 1 calibrated, 2 frozen)."""
+
+    center: Tensor
+    scale: Tensor
+    status: Tensor
+
+    def __init__(
+        self,
+        description: FeatureNorm,
+        in_features: int,
+        basis: Basis,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.description = description
+        self.target = basis.grid_range
+        compact = basis.support == "compact"
+        self.mode = description.mode if description.mode != "auto" else "range" if compact else "std"
+        self.register_buffer("center", torch.zeros(in_features, device=device, dtype=dtype))
+        self.register_buffer("scale", torch.ones(in_features, device=device, dtype=dtype))
+        self.register_buffer("status", torch.zeros((), device=device, dtype=torch.uint8))
+        self.calibrated = self.frozen = False
+        self.updates_left = description.updates
+        self.statistics = FeatureStatistics(in_features)
+        self.register_load_state_dict_post_hook(_read_status)
+        low, high = self.target
+        width = (high - low) / 2
+        if self.mode == "range":
+            self.initial = Distribution((low + high) / 2, width / (1 + 2 * description.margin), uniform=True)
+        else:
+            self.initial = Distribution((low + high) / 2, width / 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return z [..., I], float32 (float64 for float64).
+
+        Raises:
+            RuntimeError: nothing has set c and s yet, and this is no eager forward in training mode.
+        """
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        if self.training and not self.frozen and _is_plain_eager(x):
+            self.statistics.add(x)
+            if not self.calibrated:
+                self.statistics.all_reduce()
+                self.move_to_statistics()
+        elif not self.calibrated:
+            raise RuntimeError(
+                "FeatureNorm is not calibrated: call model.calibrate(X) first, or run one eager forward in training "
+                "mode (model.train()) before you evaluate, compile, export or transform the model"
+            )
+        return (x - self.center.to(x.dtype)) * self.scale.to(x.dtype)
+
+    def move_to_statistics(self) -> bool:
+        """Set c and s by the statistics, then forget those; False if they hold no row."""
+        if not self.statistics.count:
+            return False
+        center, scale = self.statistics.center_scale(self.mode, self.target, self.description.margin, self.scale.dtype)
+        with torch.no_grad():
+            self.center.copy_(center)
+            self.scale.copy_(scale)
+        self.statistics.reset()
+        self.set_status(calibrated=True, frozen=self.frozen)
+        return True
+
+    def set_status(self, *, calibrated: bool, frozen: bool) -> None:
+        """Set both flags and the buffer that carries them into checkpoints."""
+        self.calibrated, self.frozen = calibrated, frozen
+        self.status.fill_(2 if frozen else int(calibrated))
+
+    def extra_repr(self) -> str:
+        state = "frozen" if self.frozen else "calibrated" if self.calibrated else "not calibrated"
+        return f"mode={self.mode!r}, in_features={self.center.numel()}, {state}"
+
+
+def _is_plain_eager(x: Tensor) -> bool:
+    """Nobody traces, transforms or captures the call: the only place where statistics may be gathered."""
+    if Situation.of(x) != Situation() or x.is_meta:
+        return False
+    return not (x.is_cuda and torch.cuda.is_current_stream_capturing())
+
+
+def _read_status(module: nn.Module, incompatible_keys: Any) -> None:
+    assert isinstance(module, FeatureScaling)
+    if module.status.device.type != "meta":
+        status = int(module.status)
+        module.calibrated, module.frozen = status > 0, status == 2
+        module.statistics.reset()  # they were gathered before other weights came

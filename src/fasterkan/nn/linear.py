@@ -1,0 +1,148 @@
+"""KANLinear: a layer with a learnable function on every edge, where `nn.Linear` has a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .._check import whole_number
+from ..bases import RSWAF, Basis
+from ..ops import Path, autocast_dtype, kan_linear
+from .base_branch import Base, resolve_base
+from .calibration import Calibratable
+from .init import STANDARD_NORMAL, base_weight_std, weight_std
+from .norm import Norm, build_norm
+
+
+class KANLinear(Calibratable):
+    """y_o = sum_i f_oi(x_i) + b_o with f_oi(x) = sum_k W[o, i, k] phi_k(norm(x)_i) + V[o, i] base(x).
+
+    Args:
+        in_features: I, at least 1.
+        out_features: O, at least 1.
+        basis: the functions phi_k; default RSWAF().
+        norm: "layer", "rms" (wide networks), "feature" (networks to read), None (x already lies in the basis'
+            grid_range), a description such as `LayerNorm(affine=False)`, or a module from [..., I] to [..., I].
+        base: None, "silu" (or "gelu", "relu", "tanh", "identity"), or a callable; the base branch acts on x, not on z.
+        bias: add b [O].
+        device, dtype: of all tensors, as in `nn.Linear`.
+        generator: draws the weights; default torch's global one.
+
+    Shapes: x [..., I] -> y [..., O], any leading shape, empty ones too. Under autocast y has its dtype.
+
+    Attributes:
+        weight: W [O, I, K]; base_weight: V [O, I] or None; bias: b [O] or None; the basis' tensors by their names
+            (`grid`, `inv_denominator`, ...), parameters where the basis learns them, else buffers.
+        path: "auto", or a path of `fasterkan.ops` by name.
+
+    Initialisation: outputs have variance 1 and, with the norms' gain "auto", gradients keep their size (`nn.init`).
+
+    Raises:
+        TypeError, ValueError: widths, norm or base that cannot be used; on call, x of another width or dtype.
+
+    Source: Liu et al., KAN (arXiv 2404.19756); the layout is that of A. Delis, FasterKAN (2024).
+
+    Example:
+        >>> layer = KANLinear(64, 128)
+        >>> layer(torch.randn(32, 64)).shape
+        torch.Size([32, 128])
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    base_weight: Tensor | None
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        basis: Basis | None = None,
+        *,
+        norm: Norm = "layer",
+        base: Base = None,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_features = whole_number("KANLinear", "in_features", in_features, 1)
+        self.out_features = whole_number("KANLinear", "out_features", out_features, 1)
+        self.basis = RSWAF() if basis is None else basis
+        if not isinstance(self.basis, Basis):
+            raise TypeError(f"KANLinear: basis must be a Basis such as fk.RSWAF(num_grids=8), got {basis!r}")
+        factory: dict[str, Any] = {"device": device, "dtype": dtype}
+        shape = (self.out_features, self.in_features)
+        self.weight = nn.Parameter(torch.empty(*shape, self.basis.num_basis, **factory))
+        if not self.weight.is_floating_point():
+            raise TypeError(f"KANLinear: dtype must be a floating-point dtype, got {dtype}")
+        self.base = resolve_base(base)
+        has_base = self.base is not None
+        self.register_parameter("base_weight", nn.Parameter(torch.empty(*shape, **factory)) if has_base else None)
+        self.register_parameter("bias", nn.Parameter(torch.empty(self.out_features, **factory)) if bias else None)
+        self._basis_keys: tuple[str, ...] = ()
+        self.set_basis(self.basis, self.basis.init(self.in_features, self.out_features, **factory))
+        self.norm = build_norm(norm, self.in_features, self.basis, **factory)
+        self.path: Path = "auto"
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw W and V from normal distributions for which y has variance 1, and set b to 0."""
+        initial = getattr(self.norm, "initial", STANDARD_NORMAL)
+        share = 1.0 if self.base is None else 0.5**0.5
+        nn.init.normal_(self.weight, std=share * weight_std(self.basis, self.in_features, initial), generator=generator)
+        if self.base is not None and self.base_weight is not None:
+            std = share * base_weight_std(self.base, self.in_features)
+            nn.init.normal_(self.base_weight, std=std, generator=generator)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def set_basis(self, basis: Basis, tensors: Mapping[str, Tensor]) -> None:
+        """Replace the basis and its tensors; the weight must fit it, or be replaced by the caller."""
+        for name in self._basis_keys:
+            delattr(self, name)
+        for name, tensor in tensors.items():
+            if hasattr(self, name):
+                raise ValueError(
+                    f"{type(basis).__name__}: a layer has an attribute {name!r} already; rename this tensor"
+                )
+            if name in basis.trainable:
+                self.register_parameter(name, nn.Parameter(tensor))
+            else:
+                self.register_buffer(name, tensor)
+        self.basis, self._basis_keys = basis, tuple(tensors)
+
+    def basis_tensors(self, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
+        """Return the basis' tensors by name, in `dtype` (default their own)."""
+        return {name: getattr(self, name).to(dtype or self.weight.dtype) for name in self._basis_keys}
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._check_input(x)
+        z = x if self.norm is None else self.norm(x)
+        z = z.to(torch.promote_types(z.dtype, torch.float32))  # the basis is evaluated in float32 or more
+        y = kan_linear(z, self.weight, self.bias, self.basis, self.basis_tensors(z.dtype), path=self.path)
+        if self.base is not None and self.base_weight is not None:
+            y = y + F.linear(self.base(x), self.base_weight)
+        return y
+
+    def _check_input(self, x: Tensor) -> None:
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"KANLinear: x must be a tensor, got {type(x).__name__}; convert it with torch.as_tensor(x)"
+            )
+        if not x.is_floating_point():
+            raise TypeError(f"KANLinear: x is {x.dtype}, a floating-point tensor is needed; convert it with x.float()")
+        if x.dim() == 0 or x.shape[-1] != self.in_features:
+            got = f"{x.shape[-1]} features" if x.dim() else "no dimension"
+            raise ValueError(f"KANLinear: x has {got}, in_features is {self.in_features} (x is {tuple(x.shape)})")
+        if x.dtype != self.weight.dtype and autocast_dtype(x) is None:
+            name = str(self.weight.dtype).removeprefix("torch.")
+            raise TypeError(f"KANLinear: x is {x.dtype}, the weights are torch.{name}; use x.to(torch.{name})")
+
+    def extra_repr(self) -> str:
+        base = "" if self.base is None else f", base={getattr(self.base, '__name__', self.base)}"
+        return f"{self.in_features}, {self.out_features}, basis={self.basis}{base}, bias={self.bias is not None}"

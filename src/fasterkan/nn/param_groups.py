@@ -1,0 +1,60 @@
+"""Optimiser groups: weight decay for edge weights, none for grids, widths, norms and biases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from .._check import real_number
+from .linear import KANLinear
+
+
+def param_groups(
+    model: nn.Module, *, weight_decay: float = 0.01, lr: float | None = None, basis_lr: float | None = None
+) -> list[dict[str, Any]]:
+    """Return groups for a torch optimiser: matrices and kernels decay; everything else does not.
+
+    Args:
+        model: any module; plain `nn.Linear` and convolutions in it are grouped in the same way.
+        weight_decay: of W, V and other tensors with two or more dimensions that belong to no norm and no basis.
+        lr: learning rate of all groups; None leaves it to the optimiser.
+        basis_lr: learning rate of what the bases learn (grid, inv_denominator); default `lr`.
+
+    Returns:
+        Up to three groups, each with a "name" ("weights", "basis", "other"); frozen parameters are left out, shared
+        ones come once.
+
+    Raises:
+        TypeError, ValueError: a number is not finite or negative.
+
+    Example:
+        >>> from fasterkan import KAN
+        >>> optimizer = torch.optim.AdamW(param_groups(KAN([4, 8, 2]), weight_decay=0.05), lr=3e-3)
+        >>> [group["weight_decay"] for group in optimizer.param_groups]
+        [0.05, 0.0]
+    """
+    for name, value in (("weight_decay", weight_decay), ("lr", lr), ("basis_lr", basis_lr)):
+        if value is not None and real_number("param_groups", name, value) < 0:
+            raise ValueError(f"param_groups: {name} must not be negative, got {value}")
+    basis = {id(p) for m in model.modules() if isinstance(m, KANLinear) for p in _basis_parameters(m)}
+    groups: dict[str, list[nn.Parameter]] = {"weights": [], "basis": [], "other": []}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            kind = "basis" if id(parameter) in basis else "weights" if parameter.dim() >= 2 else "other"
+            groups[kind].append(parameter)
+    rates = {"weights": lr, "basis": lr if basis_lr is None else basis_lr, "other": lr}
+    return [
+        {
+            "name": kind,
+            "params": parameters,
+            "weight_decay": weight_decay if kind == "weights" else 0.0,
+            **({} if rates[kind] is None else {"lr": rates[kind]}),
+        }
+        for kind, parameters in groups.items()
+        if parameters
+    ]
+
+
+def _basis_parameters(layer: KANLinear) -> list[nn.Parameter]:
+    return [p for name, p in layer.named_parameters(recurse=False) if name in layer.basis.trainable]

@@ -1,0 +1,135 @@
+"""Norms over the features of a row: LayerNorm and RMSNorm, with the gain that suits the basis."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .._check import positive_number
+from ..bases import Basis
+from ..ops import row_norm
+from .init import Distribution, critical_gain
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerNorm:
+    """Description of z = g (x - mean(x)) / sqrt(var(x) + eps) + b over the features of each row.
+
+    Args:
+        affine: learn g and b, one a feature; else g is the constant `gain` and b is 0. On a network's first layer an
+            affine norm costs one more matrix product in the backward, for an input gradient nobody else needs.
+        gain: initial g; "auto" is the gain at which gradients keep their size for the basis (`nn.init.critical_gain`).
+        eps: added to the variance, in units of x squared.
+
+    Raises:
+        ValueError: `build` with one feature, which would become 0 whatever x is. Two features, which become +-1, warn.
+    """
+
+    affine: bool = True
+    gain: float | Literal["auto"] = "auto"
+    eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def build(
+        self, in_features: int, basis: Basis, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> RowNorm:
+        """Return the module for one layer."""
+        if in_features == 1:
+            raise ValueError(
+                'LayerNorm of one feature is 0 whatever the input: use norm="feature" (or norm=None for an input that '
+                "already lies in the basis' grid_range)"
+            )
+        if in_features == 2:
+            warnings.warn(
+                "LayerNorm of two features is +-1, only their order is left of the input: networks of few inputs "
+                'learn nothing behind it; use norm="feature"',
+                UserWarning,
+                stacklevel=4,
+            )
+        return RowNorm(self, in_features, basis, device, dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class RMSNorm:
+    """Description of z = g x / sqrt(mean(x^2) + eps) over the features of each row.
+
+    Args:
+        affine: learn g, one a feature; else g is the constant `gain`.
+        gain: initial g, or "auto" as in `LayerNorm`.
+        eps: added to the mean square, in units of x squared.
+
+    Raises:
+        ValueError: `build` with one feature, which would become +-1.
+    """
+
+    affine: bool = True
+    gain: float | Literal["auto"] = "auto"
+    eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def build(
+        self, in_features: int, basis: Basis, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> RowNorm:
+        """Return the module for one layer."""
+        if in_features == 1:
+            raise ValueError('RMSNorm of one feature is its sign, +-1: use norm="feature"')
+        return RowNorm(self, in_features, basis, device, dtype)
+
+
+def _check(norm: LayerNorm | RMSNorm) -> None:
+    name = type(norm).__name__
+    if not isinstance(norm.affine, bool):
+        raise TypeError(f"{name}: affine must be True or False, got {norm.affine!r}")
+    object.__setattr__(norm, "eps", positive_number(name, "eps", norm.eps))
+    if norm.gain != "auto":
+        object.__setattr__(norm, "gain", positive_number(name, "gain", norm.gain))
+
+
+class RowNorm(nn.Module):
+    """The module behind `LayerNorm` and `RMSNorm`: `weight` [I], and `bias` [I] for an affine LayerNorm.
+
+    Without `affine` the weight is a buffer, so no gradient is computed for it and checkpoints still hold it.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        description: LayerNorm | RMSNorm,
+        in_features: int,
+        basis: Basis,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.description = description
+        gain = critical_gain(basis) if description.gain == "auto" else description.gain
+        weight = torch.full((in_features,), gain, device=device, dtype=dtype)
+        centred = isinstance(description, LayerNorm)
+        bias = torch.zeros_like(weight) if centred and description.affine else None
+        if description.affine:
+            self.weight = nn.Parameter(weight)
+            self.register_parameter("bias", None if bias is None else nn.Parameter(bias))
+        else:
+            self.register_buffer("weight", weight)
+            self.register_buffer("bias", None)
+        self.initial = Distribution(width=gain)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return z [..., I], float32 (float64 for float64)."""
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        bias = None if self.bias is None else self.bias.to(dtype)
+        center = isinstance(self.description, LayerNorm)
+        return row_norm(x.to(dtype), self.weight.to(dtype), bias, self.description.eps, center=center)
+
+    def extra_repr(self) -> str:
+        return f"{self.description}, in_features={self.weight.numel()}"
