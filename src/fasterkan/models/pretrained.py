@@ -1,0 +1,209 @@
+"""Models as folders: `model.safetensors` beside `config.json`, written atomically, checked when read, no pickle."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import warnings
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from .._files import sha256_of, write_atomically
+from .._version import __version__
+
+CONFIG, WEIGHTS, FORMAT = "config.json", "model.safetensors", 1
+_KEYS = {"format", "fasterkan_version", "model", "arguments", "dtype", "weights_sha256", "config_sha256"}
+_DTYPES = ("float64", "float32", "bfloat16", "float16")
+_UNUSABLE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError)
+"""What a constructor may raise when it is given arguments that are not its own."""
+
+
+class CheckpointError(ValueError):
+    """A saved model that cannot be used: what was got, what was expected, and the fix."""
+
+
+class Pretrained(nn.Module):
+    """`save_pretrained` and `from_pretrained` for models that can say and repeat how they were made."""
+
+    registry: ClassVar[dict[str, type[Pretrained]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        Pretrained.registry[cls.__name__] = cls
+
+    @abstractmethod
+    def to_config(self) -> dict[str, Any]:
+        """Return the arguments, JSON-able, from which `from_config` makes a model of the same shape."""
+
+    @classmethod
+    @abstractmethod
+    def from_config(cls, config: Mapping[str, Any], **factory: Any) -> Pretrained:
+        """Return a fresh model; `factory` holds device and dtype."""
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write `model.safetensors` and `config.json` into `folder` and return it.
+
+        Both are written under temporary names, flushed to the disk and renamed, so that an interruption leaves the
+        former files or the new ones, never a torn one. Nothing is written that `from_pretrained` could not read.
+
+        Raises:
+            ValueError: the model holds NaN or infinity, was made with a function that has no name to save, or cannot
+                be made again from its `to_config`.
+            OSError: the folder cannot be written; then its files are as they were.
+        """
+        folder = Path(folder)
+        state = {name: tensor.detach().contiguous().cpu() for name, tensor in self.state_dict().items()}
+        if bad := [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]:
+            raise ValueError(f"save_pretrained: {', '.join(bad)} hold NaN or infinity; nothing was written")
+        weights = safetensors.torch.save(state, metadata={"format": "pt"})
+        config = {
+            "format": FORMAT,
+            "fasterkan_version": __version__,
+            "model": type(self).__name__,
+            "arguments": self.to_config(),
+            "dtype": str(next(self.parameters()).dtype).removeprefix("torch."),
+            "weights_sha256": sha256_of(weights),
+        }
+        self._check_repeatable(config, state)
+        text = json.dumps({**config, "config_sha256": _digest(config)}, indent=2) + "\n"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically({folder / CONFIG: text.encode(), folder / WEIGHTS: weights})
+        return folder
+
+    def _check_repeatable(self, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
+        try:
+            misfit = _misfit(_empty_twin(type(self), json.loads(json.dumps(config, allow_nan=False))), state)
+        except _UNUSABLE as error:
+            raise ValueError(
+                f"save_pretrained: this {type(self).__name__} cannot be made again from its to_config(): {error}; "
+                "nothing was written"
+            ) from error
+        if misfit:
+            raise ValueError(
+                f"save_pretrained: this {type(self).__name__} is not what its to_config() describes: {misfit}; "
+                "nothing was written"
+            )
+
+    @classmethod
+    def from_pretrained(cls: type[P], folder: str | Path, *, device: torch.device | str = "cpu") -> P:
+        """Return the model that `save_pretrained` wrote into `folder`, on `device`, in eval mode.
+
+        Raises:
+            CheckpointError: a file is missing, torn or altered, or does not hold a model of this class.
+        """
+        model = from_pretrained(folder, device=device)
+        if not isinstance(model, cls):
+            raise CheckpointError(f"{folder} holds a {type(model).__name__}, not a {cls.__name__}")
+        return model
+
+
+P = TypeVar("P", bound=Pretrained)
+
+
+def from_pretrained(folder: str | Path, *, device: torch.device | str = "cpu") -> Pretrained:
+    """Return the model that `save_pretrained` wrote into `folder`, whatever its class, on `device`, in eval mode.
+
+    Checksums, names, shapes, dtypes and finiteness are checked; nothing is executed from the files.
+
+    Raises:
+        CheckpointError: a file is missing, torn or altered, or fits no model of this version.
+    """
+    folder = Path(folder)
+    config = _read_config(folder)
+    try:
+        model = _empty_twin(Pretrained.registry[config["model"]], config)
+    except _UNUSABLE as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise CheckpointError(f"{folder / CONFIG} does not describe a {config['model']}: {reason}") from error
+    state = _read_weights(folder / WEIGHTS, config, model)
+    model.load_state_dict({name: tensor.to(device) for name, tensor in state.items()}, assign=True)
+    return model.eval()
+
+
+def _empty_twin(model_class: type[Pretrained], config: Mapping[str, Any]) -> Pretrained:
+    """The model that `config` describes, on the meta device; what there was to warn of was said when it was made."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return model_class.from_config(config["arguments"], device="meta", dtype=getattr(torch, config["dtype"]))
+
+
+def _misfit(model: nn.Module, state: Mapping[str, Tensor]) -> str | None:
+    """Say in what `state` differs from the state that `model` has, None if in nothing."""
+    expected = model.state_dict()
+    missing, unexpected = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
+    if missing or unexpected:
+        return f"missing {missing[:5]}, unexpected {unexpected[:5]}"
+    for name, want in expected.items():
+        got = state[name]
+        if got.shape != want.shape or got.dtype != want.dtype:
+            return f"{name} is {got.dtype} {tuple(got.shape)}, expected {want.dtype} {tuple(want.shape)}"
+    return None
+
+
+def _digest(config: Mapping[str, Any]) -> str:
+    """The sha256 of a configuration without its own checksum, whatever the order of its keys and its white space."""
+    content = {key: value for key, value in config.items() if key != "config_sha256"}
+    return sha256_of(json.dumps(content, sort_keys=True).encode())
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    for file in (path, folder / WEIGHTS):
+        if not file.is_file():
+            have = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) if folder.is_dir() else "no such folder"
+            raise CheckpointError(f"{file} is missing ({have}); give a folder that save_pretrained wrote")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not JSON: {error}; restore it or save the model again") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path} holds a {type(config).__name__}, an object was expected")
+    if config.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: format is {config.get('format')!r}, this version (fasterkan {__version__}) reads {FORMAT}"
+        )
+    if missing := sorted(_KEYS - set(config)):
+        raise CheckpointError(f"{path} lacks {', '.join(missing)}")
+    if unknown := sorted(set(config) - _KEYS):
+        raise CheckpointError(f"{path} has unknown keys {', '.join(unknown)}; expected {', '.join(sorted(_KEYS))}")
+    if (digest := _digest(config)) != config["config_sha256"]:
+        raise CheckpointError(
+            f"{path} was altered: its sha256 is {digest[:16]}..., it says {str(config['config_sha256'])[:16]}...; "
+            "restore it or save the model again"
+        )
+    name = str(config["model"])
+    if name not in Pretrained.registry:
+        near = difflib.get_close_matches(name, Pretrained.registry, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise CheckpointError(
+            f"{path}: model {name!r} is not known; {hint}known: {', '.join(sorted(Pretrained.registry))}. "
+            "A model class of your own must be imported before it is loaded"
+        )
+    if config["dtype"] not in _DTYPES:
+        raise CheckpointError(f"{path}: dtype is {config['dtype']!r}, expected one of {', '.join(_DTYPES)}")
+    return config
+
+
+def _read_weights(path: Path, config: Mapping[str, Any], model: nn.Module) -> dict[str, Tensor]:
+    data = path.read_bytes()
+    if (digest := sha256_of(data)) != config["weights_sha256"]:
+        raise CheckpointError(
+            f"{path} ({len(data)} bytes, sha256 {digest[:16]}...) is torn, was altered or comes from another save than "
+            f"{CONFIG}, which expects sha256 {str(config['weights_sha256'])[:16]}...; restore both files from one save"
+        )
+    try:
+        state = safetensors.torch.load(data)
+    except (SafetensorError, ValueError, LookupError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is no safetensors file ({len(data)} bytes): {error}") from error
+    if misfit := _misfit(model, state):
+        raise CheckpointError(f"{path} does not hold the model that {CONFIG} describes: {misfit}")
+    if bad := [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]:
+        raise CheckpointError(f"{path}: {', '.join(bad)} hold NaN or infinity; use an earlier checkpoint")
+    return state
