@@ -1,0 +1,154 @@
+"""Write the tables of README and docs from the results.
+
+python benchmarks/tables.py [--check]
+
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`; NAME is a key of TABLES below.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).parent / "results"
+BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def read(name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the machine and the rows of `results/NAME.jsonl`."""
+    first, *rows = (json.loads(line) for line in (RESULTS / f"{name}.jsonl").read_text().splitlines())
+    return first["machine"], rows
+
+
+def table(head: list[str], body: list[list[str]], note: str) -> str:
+    """Return a Markdown table with a line about where it comes from."""
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n{note}\n"
+
+
+def where(machine: dict[str, Any], command: str) -> str:
+    """Say on what and with which command the figures were made."""
+    return (
+        f"{machine['cpu']} ({machine['vector']}), {machine['threads']} threads, PyTorch {machine['torch']}; `{command}`"
+    )
+
+
+def initialisation() -> str:
+    """Variances by norm and depth."""
+    _, rows = read("initialisation")
+    depths = sorted({row["depth"] for row in rows})
+    body = []
+    for norm in dict.fromkeys(row["norm"] for row in rows):
+        cells = {row["depth"]: row for row in rows if row["norm"] == norm}
+        body.append(
+            [norm]
+            + [f"{cells[d]['activation_variance']:.2f}" for d in depths]
+            + [f"{cells[d]['gradient_variance_ratio']:.2g}" for d in depths]
+        )
+    head = ["norm", *(f"Var y, depth {d}" for d in depths), *(f"gradient ratio, depth {d}" for d in depths)]
+    return table(head, body, "Width 256, medians of three seeds; `python benchmarks/initialisation.py`.")
+
+
+def cpu_layer() -> str:
+    """Step and inference time of [784, 256, 10] at batch 64."""
+    machine, rows = read("cpu_layer")
+    reference = next((r["step"]["median_ms"] for r in rows if r["subject"] == "original FasterKAN"), None)
+    body = [
+        [
+            row["subject"],
+            f"{row['parameters']:,}",
+            f"{row['step']['median_ms']:.2f} ({row['step']['p20_ms']:.2f} to {row['step']['p80_ms']:.2f})",
+            "" if reference is None else f"{reference / row['step']['median_ms']:.2f}",
+            f"{row['inference']['median_ms']:.2f}",
+        ]
+        for row in rows
+    ]
+    head = ["[784, 256, 10], batch 64", "parameters", "step ms (p20 to p80)", "original's step / this", "inference ms"]
+    return table(head, body, where(machine, "python benchmarks/cpu_layer.py --original CHECKOUT"))
+
+
+def memory() -> str:
+    """Peak of a training step of [1024, 1024, 1024] at batch 8192."""
+    machine, rows = read("memory")
+    body = [
+        [
+            row["subject"],
+            f"{row['peak_mib']:.0f}",
+            f"{row['resident_rise_mib']:.0f}",
+            f"{row['step']['median_ms'] / 1e3:.2f}",
+        ]
+        for row in rows
+    ]
+    head = ["[1024, 1024, 1024], batch 8192, float32", "allocated, MiB", "resident, MiB", "step s"]
+    return table(head, body, where(machine, "python benchmarks/memory.py --original CHECKOUT"))
+
+
+def rswaf_forms() -> str:
+    """Time and error of three ways to compute the basis."""
+    machine, rows = read("rswaf_forms")
+    body = [
+        [f"{r['rows']} x {r['inputs']}, K = {r['K']}", r["form"], f"{r['median_ms']:.3f}", f"{r['rms_error']:.1e}"]
+        for r in rows
+    ]
+    head = ["shape", "form", "ms", "RMS error, float32"]
+    return table(head, body, where(machine, "python benchmarks/rswaf_forms.py"))
+
+
+def mnist() -> str:
+    """The runs of `make mnist`."""
+    machine, rows = read("mnist")
+    body = [
+        [
+            str(row["seed"]),
+            f"{100 * row['test_accuracy']:.2f} %",
+            f"{100 * row['validation_accuracy']:.2f} %",
+            f"{row['training_seconds']:.1f} s",
+            f"{row['seconds_to_milestone']:.1f} s",
+        ]
+        for row in rows
+    ]
+    mean = statistics.mean(row["test_accuracy"] for row in rows)
+    body.append(["mean", f"{100 * mean:.2f} %", "", "", ""])
+    head = ["seed", "test accuracy", "validation", "training", "validation passed 97.72 % after"]
+    return table(head, body, where(machine, "python benchmarks/mnist.py"))
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "initialisation": initialisation,
+    "cpu-layer": cpu_layer,
+    "memory": memory,
+    "rswaf-forms": rswaf_forms,
+    "mnist": mnist,
+}
+
+
+def filled(text: str) -> str:
+    """Return the page with every table made anew."""
+    return BLOCK.sub(lambda m: m[1] + TABLES[m[2]]() + m[4], text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if a table is not up to date")
+    args = parser.parse_args()
+    stale = []
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        old = page.read_text()
+        new = filled(old)
+        if new != old:
+            stale.append(page.name)
+            if not args.check:
+                page.write_text(new)
+    if args.check and stale:
+        raise SystemExit(f"tables are not up to date in {', '.join(stale)}: run make bench-tables")
+    print(f"written: {', '.join(stale)}" if stale else "every table is up to date")
+
+
+if __name__ == "__main__":
+    main()
