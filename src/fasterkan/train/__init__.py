@@ -1,0 +1,40 @@
+"""Training on labelled images: configuration, loop, evaluation, and runs kept in folders."""
+
+from __future__ import annotations
+
+from .config import TrainConfig, choices, field_docs
+from .errors import RunFolderError, TrainingError, TrainingInterrupted
+from .evaluation import Evaluation, evaluate
+from .folder import RunFolder
+from .loop import train
+from .machine import machine, versions
+from .observers import JsonLines, Observer
+from .recipes import RECIPES, recipe
+from .result import MILESTONE, EpochMetrics, TrainResult
+from .runs import RunResult, build_model, check_fit, run
+
+__all__ = [
+    "MILESTONE",
+    "RECIPES",
+    "EpochMetrics",
+    "Evaluation",
+    "JsonLines",
+    "Observer",
+    "RunFolder",
+    "RunFolderError",
+    "RunResult",
+    "TrainConfig",
+    "TrainResult",
+    "TrainingError",
+    "TrainingInterrupted",
+    "build_model",
+    "check_fit",
+    "choices",
+    "evaluate",
+    "field_docs",
+    "machine",
+    "recipe",
+    "run",
+    "train",
+    "versions",
+]

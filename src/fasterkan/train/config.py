@@ -1,0 +1,209 @@
+"""What a training run is made of: one frozen record, checked when it is made, written beside every result."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import inspect
+import itertools
+import textwrap
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from .._check import positive_number, real_number, whole_number
+
+_NAME = "TrainConfig"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Everything that decides the outcome of a training run of one `FasterKAN` on labelled images.
+
+    Each field is described below it; those texts are also the help of `fasterkan train` (`field_docs`).
+
+    Raises:
+        TypeError, ValueError: a field is outside its domain.
+
+    Example:
+        >>> TrainConfig(layers=(784, 64, 10), epochs=3).batch_size
+        128
+    """
+
+    dataset: str = "mnist"
+    """Data set, by name."""
+    data_root: str | None = None
+    """Folder that holds the data set's files; default: every usual place, then a download."""
+    layers: tuple[int, ...] = (784, 256, 10)
+    """Widths of the network, input to output."""
+    num_grids: int = 8
+    """Basis functions on each edge."""
+    grid_min: float = -1.2
+    """First centre of the basis, in units of the normalised input."""
+    grid_max: float = 1.2
+    """Last centre of the basis."""
+    inv_denominator: float | Literal["auto"] = 1.0
+    """1/h, the inverse width of a basis function; "auto" is 1 / (1.2 d), d the distance of two centres."""
+    exponent: float = 2.0
+    """p in 1 - |tanh((z - u) / h)|^p."""
+    train_grid: bool = False
+    """Learn the centres."""
+    train_inv_denominator: bool = False
+    """Learn 1/h."""
+    norm_gain: float | Literal["auto"] = 1.0
+    """Initial gain of the norms; "auto" is the one at which gradients keep their size."""
+    freeze_input_norm: bool = False
+    """Keep the first layer's norm as initialised: saves a third of a step's matrix products."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """Optimiser."""
+    lr: float = 2e-3
+    """Highest learning rate."""
+    betas: tuple[float, float] = (0.9, 0.98)
+    """AdamW's two decay rates; SGD takes the first as its momentum."""
+    weight_decay: float = 0.05
+    """Decay of the edge weights; never of grids, widths, norms and biases."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the learning rate falls after the warm-up; to 0, but for "constant"."""
+    warmup: float = 0.1
+    """Share of the training in which the learning rate rises from 0."""
+    batch_size: int = 128
+    """Images in a step."""
+    epochs: int = 10
+    """Passes over the training images."""
+    label_smoothing: float = 0.0
+    """Probability that the targets spread evenly over all classes."""
+    clip_grad_norm: float | None = None
+    """Largest norm of the whole gradient; default: no limit."""
+    shift: float = 0.0
+    """Augmentation: move each image by up to this many pixels each way."""
+    rotate: float = 0.0
+    """Augmentation: turn each image by up to this many degrees."""
+    scale: float = 0.0
+    """Augmentation: stretch each axis by up to this, as a logarithm: 0.1 is about 10 %."""
+    shear: float = 0.0
+    """Augmentation: slant each image by up to this many pixels a row."""
+    augment_off: float = 0.15
+    """Share of the training, at its end, without augmentation."""
+    keep: Literal["best", "last"] = "best"
+    """Weights to keep: of the epoch with the best validation accuracy, or of the last one."""
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
+    """Arithmetic of the matrix products: float32, or autocast to bfloat16 or to float16 with a scaled loss."""
+    matmul: Literal["highest", "high", "medium"] = "highest"
+    """Float32 matrix products while training, as torch.set_float32_matmul_precision has them; "medium" may use bfloat16
+    units, and on CPUs with AVX-512 it chooses the faster library."""
+    device: str = "auto"
+    """Where to train, such as cpu or cuda:0; "auto" is CUDA when there is one."""
+    seed: int = 0
+    """Decides the initial weights, the order of the images and their augmentation."""
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "betas"):
+            if not isinstance(getattr(self, name), (tuple, list)):
+                raise TypeError(f"{_NAME}: {name} must be a sequence of numbers, got {getattr(self, name)!r}")
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("dataset", "device", "data_root"):
+            value = getattr(self, name)
+            if not (isinstance(value, str) and value) and not (name == "data_root" and value is None):
+                raise TypeError(f"{_NAME}: {name} must be a string of one or more letters, got {value!r}")
+        for name in ("train_grid", "train_inv_denominator", "freeze_input_norm"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{_NAME}: {name} must be True or False, got {getattr(self, name)!r}")
+        for name in ("optimizer", "schedule", "keep", "precision", "matmul"):
+            if getattr(self, name) not in choices(name):
+                raise ValueError(
+                    f"{_NAME}: unknown {name} {getattr(self, name)!r}; {suggest(getattr(self, name), choices(name))}"
+                )
+        self._check_model()
+        self._check_training()
+
+    def _check_model(self) -> None:
+        if len(self.layers) < 2:
+            raise ValueError(f"{_NAME}: layers needs an input and an output width, such as 784,10; got {self.layers}")
+        for i, width in enumerate(self.layers):
+            whole_number(_NAME, f"layers[{i}]", width, 1)
+        whole_number(_NAME, "num_grids", self.num_grids, 2)
+        if real_number(_NAME, "grid_max", self.grid_max) <= real_number(_NAME, "grid_min", self.grid_min):
+            raise ValueError(f"{_NAME}: grid_max must be above grid_min ({self.grid_min}), got {self.grid_max}")
+        for name in ("inv_denominator", "norm_gain"):
+            if isinstance(value := getattr(self, name), str) and value != "auto":
+                raise ValueError(f'{_NAME}: {name} must be a number or "auto", got {value!r}')
+        if self.inv_denominator != "auto" and real_number(_NAME, "inv_denominator", self.inv_denominator) == 0:
+            raise ValueError(f"{_NAME}: inv_denominator must not be 0, every function would be constant")
+        positive_number(_NAME, "exponent", self.exponent)
+        if self.norm_gain != "auto":
+            positive_number(_NAME, "norm_gain", self.norm_gain)
+
+    def _check_training(self) -> None:
+        positive_number(_NAME, "lr", self.lr)
+        if len(self.betas) != 2:
+            raise ValueError(f"{_NAME}: betas must be two numbers, such as 0.9,0.98; got {self.betas}")
+        for name, value in (
+            ("betas[0]", self.betas[0]),
+            ("betas[1]", self.betas[1]),
+            ("warmup", self.warmup),
+            ("label_smoothing", self.label_smoothing),
+        ):
+            if not 0 <= real_number(_NAME, name, value) < 1:
+                raise ValueError(f"{_NAME}: {name} must be at least 0 and below 1, got {value}")
+        if not 0 <= real_number(_NAME, "augment_off", self.augment_off) <= 1:
+            raise ValueError(f"{_NAME}: augment_off must be from 0 to 1, got {self.augment_off}")
+        for name in ("weight_decay", "shift", "rotate", "scale", "shear"):
+            if real_number(_NAME, name, getattr(self, name)) < 0:
+                raise ValueError(f"{_NAME}: {name} must not be negative, got {getattr(self, name)}")
+        for name, least in (("batch_size", 1), ("epochs", 1), ("seed", 0)):
+            whole_number(_NAME, name, getattr(self, name), least)
+        if self.seed >= 2**63:
+            raise ValueError(f"{_NAME}: seed must be below 2^63, got {self.seed}")
+        if self.clip_grad_norm is not None:
+            positive_number(_NAME, "clip_grad_norm", self.clip_grad_norm)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name, as JSON holds them: lists for tuples."""
+        fields = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> TrainConfig:
+        """Return the configuration that `to_dict` wrote; fields that are not named have their defaults.
+
+        Raises:
+            ValueError: an unknown field, with the nearest known one.
+            TypeError, ValueError: a field is outside its domain.
+        """
+        known = [f.name for f in dataclasses.fields(cls)]
+        for name in fields:
+            if name not in known:
+                raise ValueError(f"{_NAME}: unknown field {name!r}; {suggest(name, known)}")
+        return cls(**fields)
+
+
+def suggest(name: str, known: Collection[str]) -> str:
+    """Return "did you mean 'x'? known: x, y", without the question when nothing is near."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"{f'did you mean {near[0]!r}? ' if near else ''}known: {', '.join(known)}"
+
+
+def choices(field: str) -> tuple[str, ...]:
+    """Return the words that a field of `TrainConfig` may be, none where it is not one of a few words."""
+    hint = get_type_hints(TrainConfig)[field]
+    literals = [kind for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal]
+    return tuple(word for literal in literals for word in get_args(literal))
+
+
+def field_docs() -> dict[str, str]:
+    """Return the text below each field of `TrainConfig`, by name; nothing where Python runs without sources."""
+    try:
+        source = inspect.getsource(TrainConfig)
+    except OSError:
+        return {}
+    body = ast.parse(textwrap.dedent(source)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    return {
+        field.target.id: " ".join(text.value.value.split())
+        for field, text in itertools.pairwise(body.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
