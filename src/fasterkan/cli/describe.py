@@ -1,0 +1,57 @@
+"""What a saved model is made of, in numbers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..models import KAN
+from ..nn import KANLinear
+from ..nn.base_branch import base_name
+from ..train import versions
+from .saved import Saved
+
+_OWN = {"weight": "weights", "base_weight": "base", "bias": "bias"}
+
+
+def describe(saved: Saved) -> dict[str, Any]:
+    """Return architecture, counts, sizes in bytes and versions as JSON holds them.
+
+    `parameters` has every stored number by part: weights W, grid (the basis' tensors), norms, bias, base; `whole` is
+    their sum, `trainable` the parameters, those included that a run kept frozen.
+    """
+    model = saved.model
+    stored = model.state_dict().values()
+    made_with = json.loads((saved.folder / "config.json").read_text(encoding="utf-8"))["fasterkan_version"]
+    return {
+        "model": type(model).__name__,
+        "layers": list(model.layers_hidden),
+        "basis": str(model.basis),
+        "norm": str(model.norm),
+        "base": base_name(model.base),
+        "edges": sum(layer.in_features * layer.out_features for layer in model.kan_layers()),
+        "parameters": count_by_part(model),
+        "trainable": sum(p.numel() for p in model.parameters()),
+        "whole": sum(t.numel() for t in stored),
+        "memory_bytes": sum(t.numel() * t.element_size() for t in stored),
+        "disk_bytes": sum(file.stat().st_size for file in saved.folder.iterdir()),
+        "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
+        "versions": {**versions(), "saved with fasterkan": made_with},
+        "config": None if saved.config is None else saved.config.to_dict(),
+        "result": saved.result,
+    }
+
+
+def count_by_part(model: KAN) -> dict[str, int]:
+    """Return how many numbers are stored in each part, learned or not."""
+    counts = dict.fromkeys(("weights", "grid", "norms", "bias", "base"), 0)
+    for layer in model.kan_layers():
+        for name, tensor in layer.state_dict().items():
+            counts[_part(layer, name)] += tensor.numel()
+    return counts
+
+
+def _part(layer: KANLinear, name: str) -> str:
+    if name in _OWN:
+        return _OWN[name]
+    return "grid" if name in layer.basis_tensors() else "norms"

@@ -1,0 +1,67 @@
+"""`fasterkan eval`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..data import ImageDataset, train_validation_test
+from ..train import Evaluation, check_fit, evaluate
+from .saved import load
+from .text import percent
+
+_SPLITS = ("train", "validation", "test")
+
+HELP = """Evaluate a trained model.
+
+Shows the confusion matrix, accuracy and loss on the test images, or on those of another split.
+
+\b
+Examples:
+  fasterkan eval runs/first
+  fasterkan eval runs/first --split validation --json
+  fasterkan eval runs/first/model --dataset mnist
+"""
+
+
+def evaluate_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or of a saved model (then name the data set).")],
+    dataset: Annotated[str | None, typer.Option(help="Data set. [default: the run's]", show_default=False)] = None,
+    split: Annotated[str, typer.Option(help="Images to look at.", metavar="|".join(_SPLITS))] = "test",
+    data_root: Annotated[
+        str | None, typer.Option(help="Folder of the data set's files. [default: the run's]", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+) -> None:
+    """Run `fasterkan eval`."""
+    if split not in _SPLITS:
+        raise ValueError(f"--split: unknown {split!r}; known: {', '.join(_SPLITS)}")
+    saved = load(run)
+    if saved.config is not None:
+        dataset = dataset or saved.config.dataset
+        data_root = data_root or saved.config.data_root
+    if dataset is None:
+        raise ValueError(f"{run} is a model without a run; name the data set: --dataset mnist")
+    data = train_validation_test(dataset, data_root)[_SPLITS.index(split)]
+    check_fit(saved.model.layers_hidden, data)
+    outcome = evaluate(saved.model, data)
+    if as_json:
+        typer.echo(json.dumps({"dataset": data.name, "split": split, **outcome.to_dict()}))
+        return
+    typer.echo(_table(outcome, data))
+    about = f"loss {outcome.loss:.4f}, {outcome.rows:,} images of {data.name}"
+    typer.echo(f"{split} accuracy {percent(outcome.accuracy)} ({about})")
+
+
+def _table(outcome: Evaluation, data: ImageDataset) -> str:
+    """The confusion matrix with its labels, one row a label, and each label's accuracy."""
+    corner = "label \\ prediction"
+    left, cell = len(corner), max(6, *(len(name) + 2 for name in data.classes))
+    lines = [corner + "".join(name.rjust(cell) for name in data.classes)]
+    for name, row in zip(data.classes, outcome.confusion, strict=True):
+        right = row[data.classes.index(name)] / max(1, sum(row))
+        lines.append(name.ljust(left) + "".join(f"{count:{cell}d}" for count in row) + f"  {percent(right)}")
+    return "\n".join(lines)

@@ -1,0 +1,56 @@
+"""`fasterkan info`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .describe import describe
+from .saved import load
+from .text import percent
+
+HELP = """Say what a model is made of.
+
+Architecture, parameters by part, trainable and whole count, edges, memory, versions; of a run its accuracy too.
+
+\b
+Examples:
+  fasterkan info runs/first
+  fasterkan info runs/first/model --json
+"""
+
+
+def info_command(
+    path: Annotated[Path, typer.Argument(help="Folder of a run, or of a saved model.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+) -> None:
+    """Run `fasterkan info`."""
+    about = describe(load(path))
+    if as_json:
+        typer.echo(json.dumps(about))
+        return
+    parts, result, config = about["parameters"], about["result"], about["config"]
+    rows = {
+        "model": f"{about['model']} {about['layers']}",
+        "basis": about["basis"],
+        "norm": about["norm"],
+        "base": about["base"],
+        "edges": f"{about['edges']:,}",
+        "parameters": ", ".join(f"{name} {count:,}" for name, count in parts.items()),
+        "trainable": f"{about['trainable']:,}",
+        "whole": f"{about['whole']:,} (with what is stored and not learned)",
+        "memory": f"{about['memory_bytes'] / 2**20:.2f} MiB, on disk {about['disk_bytes'] / 2**20:.2f} MiB",
+        "versions": ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
+    }
+    if config is not None:
+        rows["trained on"] = f"{config['dataset']}, {config['epochs']} epochs, seed {config['seed']}"
+    if result is not None:
+        rows["accuracy"] = (
+            f"test {percent(result['test_accuracy'])}, validation {percent(result['validation_accuracy'])} "
+            f"after {result['training_seconds']:.1f} s of training"
+        )
+    for name, text in rows.items():
+        typer.echo(f"{name:<12}{text}")
