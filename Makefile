@@ -27,7 +27,7 @@ test-all: $(STAMP) ## the slow tests too
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not gpu"
 
 mnist: $(STAMP) ## train the original's network on MNIST
-	$(BIN)/fasterkan train mnist --recipe mnist-cpu --seed $(SEED) --out runs/mnist-$(SEED)
+	$(BIN)/fasterkan train mnist --recipe mnist-cpu --seed $(SEED) --out runs/mnist-$(SEED) --overwrite
 
 bench-cpu: $(STAMP) ## time one layer on the CPU
 	$(BIN)/python benchmarks/cpu_layer.py
