@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--original", type=Path, help="a checkout of AthanasiosDelis/faster-kan")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=40)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
@@ -46,9 +46,9 @@ def main() -> None:
         models["original FasterKAN"] = original(args.original).FasterKAN(LAYERS)
 
     x, labels = torch.randn(BATCH, LAYERS[0]), torch.randint(LAYERS[-1], (BATCH,))
-    steps = interleave({name: step(model, x, labels) for name, model in models.items()}, args.repeats)
+    steps = interleave({name: step(model, x, labels) for name, model in models.items()}, args.repeats, turn=5)
     with torch.inference_mode():
-        forwards = interleave({n: (lambda m=m: m(x)) for n, m in models.items()}, args.repeats)
+        forwards = interleave({n: (lambda m=m: m(x)) for n, m in models.items()}, args.repeats, turn=5)
     rows = [
         {
             "subject": name,

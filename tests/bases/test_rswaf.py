@@ -35,7 +35,7 @@ class TestPerFeature(RSWAFBattery):
 
 
 class TestGivenGrid(RSWAFBattery):
-    basis = RSWAF(grid=(-1.0, -0.7, 0.1, 2.0), inv_denominator=-1.5)
+    basis = RSWAF(grid=(-1.0, -0.7, 0.1, 2.0), inv_denominator=-1.5, train_grid=True, train_inv_denominator=True)
 
 
 class TestFourthPower(RSWAFBattery):
@@ -99,8 +99,8 @@ def test_infinite_inputs_give_zero_and_zero_gradients(exponent: float) -> None:
     for grad in torch.autograd.grad(phi.sum(), [z, *params.values()]):
         assert torch.equal(grad, torch.zeros_like(grad))
     with torch.no_grad():
-        _, pullback = basis.vjp(z, params, frozenset({"z", *params}))
-        dz, found = pullback(torch.ones(1, 2, 4))
+        phi, saved = basis.evaluate_for_vjp(z, params)
+        dz, found = basis.vjp(z, params, phi, saved, torch.ones(1, 2, 4), frozenset({"z", *params}))
     assert all(torch.equal(g, torch.zeros_like(g)) for g in (dz, *found.values()))
 
 
@@ -201,3 +201,36 @@ def test_refit_reports_the_error_of_the_weights_it_returns(dtype: torch.dtype) -
     after = torch.einsum("sik,oik->sio", basis.evaluate(z, params), found.double())
     assert ((after - before).norm() / before.norm()).item() == pytest.approx(error, rel=1e-6, abs=1e-12)
     assert error < {torch.bfloat16: 2e-2, torch.float32: 1e-5, torch.float64: 1e-6}[dtype]
+
+
+def test_values_and_slopes_around_a_centre_for_exponents_up_to_one() -> None:
+    """phi is right everywhere; the slope is 0 at the centre and right outside its last digits."""
+    for z in (0.0, 1e-40, 1e-13, 1e-6):
+        phi, slope, _ = derivatives_at(z, 0.5)
+        t = math.tanh(2 * z)
+        assert phi.item() == pytest.approx(1 - t**0.5, abs=1e-15)
+        expected = 0.0 if z < 1e-60 else -0.5 * t**-0.5 * (1 - t * t) * 2
+        assert z == 1e-40 or slope.item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_even_exponents_have_every_derivative_at_a_centre() -> None:
+    z = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    basis = RSWAF(num_grids=3, grid_range=(-1.0, 1.0), inv_denominator=2.0, exponent=4)
+    value = basis.evaluate(z, basis.init(1, 1, dtype=torch.float64))[0, 1]
+    for _ in range(4):
+        (value,) = torch.autograd.grad(value.sum(), z, create_graph=True)
+    assert value.item() == pytest.approx(-24 * 2**4)
+
+
+def test_long_sums_of_learned_grid_and_width_keep_their_digits() -> None:
+    basis, rows = RSWAF(num_grids=4, train_grid=True, train_inv_denominator=True), 300_000
+    params, z = basis.init(1, 1), torch.full((rows, 1), 0.3)
+    sums = []
+    with torch.no_grad():
+        for part in (z, z[:1]):
+            phi, saved = basis.evaluate_for_vjp(part, params)
+            _, found = basis.vjp(part, params, phi, saved, torch.ones_like(phi), frozenset(basis.trainable))
+            sums.append(found)
+    many, one = sums
+    for name in many:
+        torch.testing.assert_close(many[name], one[name] * rows, rtol=2e-7, atol=0)

@@ -420,7 +420,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "model": (
         put(model="FasterKan"),
-        ["model 'FasterKan' is not known; did you mean 'FasterKAN'?", "known: FasterKAN, KAN"],
+        ["model 'FasterKan' is not known; did you mean 'FasterKAN'?", "known: FasterKAN,"],
     ),
     "model-list": (put(model=["KAN"]), ["model \"['KAN']\" is not known"]),
     "model-null": (put(model=None), ["model 'None' is not known"]),

@@ -82,3 +82,16 @@ def test_default_device_meta_does_not_disturb_the_quadrature() -> None:
         net = fk.KAN([4, 3, 2])
     assert all(p.is_meta for p in net.parameters())
     assert math.isfinite(critical_gain(fk.RSWAF()))
+
+
+@pytest.mark.parametrize("num_grids", [16, 32, 128])
+def test_fine_grids_are_in_use(num_grids: int) -> None:
+    """z = +-3 gains spans the grid, although gradients would keep their size at a smaller gain."""
+    assert critical_gain(fk.RSWAF(num_grids)) == pytest.approx(2.4 / 6)
+
+
+def test_weights_are_drawn_for_the_gain_in_use() -> None:
+    layer = fk.KANLinear(64, 512, norm=fk.LayerNorm(gain=2.0))
+    assert layer(torch.randn(256, 64)).var().item() == pytest.approx(1, rel=0.1)
+    expected = weight_std(layer.basis, 64, Distribution(width=2.0))
+    assert layer.weight.std().item() == pytest.approx(expected, rel=0.02)

@@ -32,7 +32,7 @@ def keys(layer: nn.Module) -> dict[str, tuple[int, ...]]:
     ids=str,
 )
 def test_state_dict(options: dict, expected: dict) -> None:
-    assert keys(fk.KANLinear(6, 4, **options)) == {**expected, "grid": (8,), "inv_denominator": ()}
+    assert keys(fk.KANLinear(6, 4, **options)) == {**expected, "grid": (8,), "inv_denominator": (1,)}
 
 
 def test_learned_basis_tensors_are_parameters() -> None:
@@ -214,3 +214,60 @@ def test_a_basis_that_names_a_tensor_like_an_attribute_is_refused() -> None:
 
     with pytest.raises(ValueError, match="has an attribute 'weight' already"):
         fk.KANLinear(3, 2, Clash())
+
+
+def test_reset_parameters_restores_a_deferred_layer() -> None:
+    for norm in ("layer", "rms", "feature"):
+        layer = fk.KANLinear(4, 3, norm=norm, device="meta").to_empty(device="cpu")
+        for t in (*layer.parameters(), *layer.buffers()):
+            t.data.fill_(123)
+        for module in layer.modules():
+            module.reset_parameters()
+        fresh = fk.KANLinear(4, 3, norm=norm)
+        for name, t in layer.state_dict().items():
+            if name != "weight":
+                assert torch.equal(t, fresh.state_dict()[name]), name
+        assert 0 < layer.weight.std() < 1
+
+
+def test_default_device_does_not_disturb_feature_norms() -> None:
+    with torch.device("meta"):
+        layer = fk.KANLinear(4, 3, norm="feature")
+    layer.to_empty(device="cpu").reset_parameters()
+    layer.norm.reset_parameters()
+    assert torch.isfinite(layer.train()(torch.randn(9, 4))).all()
+
+
+def test_forward_and_double_backward_run_on_meta() -> None:
+    layer, x = fk.KANLinear(4, 3, device="meta"), torch.empty(5, 4, device="meta", requires_grad=True)
+    (grad,) = torch.autograd.grad(layer(x).sum(), x, create_graph=True)
+    grad.sum().backward()
+    assert x.grad.shape == (5, 4)
+
+
+def test_base_modules_of_a_feature_width_are_accepted() -> None:
+    layer = fk.KANLinear(64, 3, base=nn.PReLU(64))
+    assert layer(torch.randn(2, 64)).shape == (2, 3)
+
+
+def test_every_layer_of_a_model_has_its_own_base_module() -> None:
+    net = fk.KAN([4, 3, 2], base=nn.PReLU())
+    names = [name for name, _ in net.named_parameters() if "base" in name]
+    assert names == ["layers.0.base_weight", "layers.0.base.weight", "layers.1.base_weight", "layers.1.base.weight"]
+
+
+def test_norm_module_that_changes_the_width_is_named() -> None:
+    with pytest.raises(ValueError, match=r"the norm made \(2, 16\) of \(2, 4\); it must keep the shape"):
+        fk.KANLinear(4, 3, norm=nn.Linear(4, 16))(torch.randn(2, 4))
+
+
+def test_bfloat16_layer_without_norm_evaluates_its_basis_in_float32() -> None:
+    layer, x = fk.KANLinear(4, 3, norm=None, dtype=torch.bfloat16), torch.randn(50, 4, dtype=torch.bfloat16)
+    params = {k: t.float() for k, t in layer.basis_tensors().items()}
+    phi = layer.basis.evaluate(x.float(), params).bfloat16()
+    assert torch.equal(layer(x), nn.functional.linear(phi.flatten(1), layer.weight.flatten(1)) + layer.bias)
+
+
+def test_tiny_eps_is_refused() -> None:
+    with pytest.raises(ValueError, match="eps must be at least 1e-20, float32 loses smaller ones; got 1e-31"):
+        fk.LayerNorm(eps=1e-31)

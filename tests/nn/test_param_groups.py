@@ -56,3 +56,8 @@ def test_optimizer_accepts_them_and_decays_only_weights() -> None:
 def test_bad_numbers(bad: dict) -> None:
     with pytest.raises(ValueError, match=f"param_groups: {next(iter(bad))} must"):
         fk.param_groups(fk.KANLinear(3, 2), **bad)
+
+
+def test_norms_never_decay_whatever_their_shape() -> None:
+    model = nn.Sequential(nn.LayerNorm((3, 4)), nn.Flatten(), fk.KANLinear(12, 2))
+    assert "0.weight" in grouped(model)["other"][0]

@@ -39,6 +39,11 @@ def test_explicit_and_impossible_raises(situation: Situation) -> None:
         choose("recompute", situation)
 
 
+def test_other_devices_take_the_formula() -> None:
+    assert choose("auto", PLAIN, "cuda")[0] == "recompute"
+    assert choose("auto", PLAIN, "mps") == ("reference", "mps takes the formula")
+
+
 def test_unknown_path_raises() -> None:
     with pytest.raises(ValueError, match="path must be one of 'auto', 'reference', 'recompute', got 'fast'"):
         choose("fast", PLAIN)

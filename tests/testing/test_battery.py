@@ -30,16 +30,11 @@ class WrongSlope(fk.RSWAF):
 
 def spoil(name: str):
     class Spoiled(fk.RSWAF):
-        def vjp(self, z, params, wrt):
-            phi, pullback = super().vjp(z, params, wrt)
-
-            def wrong(dphi):
-                dz, found = pullback(dphi)
-                if name == "z":
-                    return dz * 0.5, found
-                return dz, {k: g * 0.5 if k == name else g for k, g in found.items()}
-
-            return phi, wrong
+        def vjp(self, z, params, phi, saved, dphi, wrt):
+            dz, found = super().vjp(z, params, phi, saved, dphi, wrt)
+            if name == "z":
+                return None if dz is None else dz * 0.5, found
+            return dz, {k: g * 0.5 if k == name else g for k, g in found.items()}
 
     Spoiled.__name__ = f"Spoiled_{name}"
     return Spoiled

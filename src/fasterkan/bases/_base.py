@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 Params = Mapping[str, Tensor]
-Pullback = Callable[[Tensor], tuple[Tensor | None, dict[str, Tensor]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Basis(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        Basis.registry[cls.__name__] = cls
+        register(Basis.registry, cls)
 
     @property
     @abstractmethod
@@ -68,25 +67,38 @@ class Basis(ABC):
         """Return d phi_k / dz at z_i, [..., I] -> [..., I, K]."""
         return torch.func.jvp(lambda v: self.evaluate(v, params), (z,), (torch.ones_like(z),))[1]
 
-    def vjp(self, z: Tensor, params: Params, wrt: frozenset[str]) -> tuple[Tensor, Pullback]:
-        """Return phi and the map from dphi to the gradients that `wrt` names ("z" and keys of `params`).
+    def evaluate_for_vjp(self, z: Tensor, params: Params) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return phi and what `vjp` can use again, without a graph; called under `torch.no_grad`."""
+        return self.evaluate(z, params), ()
 
-        The map returns `(dz or None, {key: gradient})`. Both are called under `torch.no_grad`, the map at most once;
-        it may overwrite the dphi that it is given, and nothing that it returns is differentiated again.
+    def vjp(
+        self,
+        z: Tensor,
+        params: Params,
+        phi: Tensor,
+        saved: tuple[Tensor, ...],
+        dphi: Tensor,
+        wrt: frozenset[str],
+    ) -> tuple[Tensor | None, dict[str, Tensor]]:
+        """Return (dz or None, {key: gradient}) for what `wrt` names ("z" and keys of `params`).
+
+        Called under `torch.no_grad`; nothing that it returns is differentiated again.
+
+        Args:
+            z: [..., I].
+            params: the basis' tensors.
+            phi: the first result of `evaluate_for_vjp` at z; not to be changed.
+            saved: its second result; not to be changed.
+            dphi: gradient of phi [..., I, K]; may be overwritten.
+            wrt: which gradients are wanted.
         """
         with torch.enable_grad():
-            z = z.detach().requires_grad_("z" in wrt)
-            leaves = {k: p.detach().requires_grad_(k in wrt) for k, p in params.items()}
-            phi = self.evaluate(z, leaves)
-
-        def pullback(dphi: Tensor) -> tuple[Tensor | None, dict[str, Tensor]]:
-            inputs = {"z": z, **leaves}
-            wanted = [k for k in inputs if k in wrt]
-            grads = torch.autograd.grad(phi, [inputs[k] for k in wanted], dphi, materialize_grads=True)
-            found = dict(zip(wanted, grads, strict=True))
-            return found.pop("z", None), found
-
-        return phi.detach(), pullback
+            leaves = {k: t.detach().requires_grad_(k in wrt) for k, t in {**params, "z": z}.items()}
+            value = self.evaluate(leaves["z"], {k: leaves[k] for k in params})
+        wanted = [k for k in leaves if k in wrt]
+        grads = torch.autograd.grad(value, [leaves[k] for k in wanted], dphi, materialize_grads=True)
+        found = dict(zip(wanted, grads, strict=True))
+        return found.pop("z", None), found
 
     def fold(self, params: Params, center: Tensor, scale: Tensor) -> tuple[Basis, dict[str, Tensor]]:
         """Return a description and tensors with phi'(x) = phi((x - center) * scale), exactly.
@@ -135,6 +147,21 @@ class Basis(ABC):
     def to_config(self) -> dict[str, Any]:
         """Return a JSON-able dictionary from which `basis_from_config` makes an equal basis."""
         return {"name": type(self).__name__, **dataclasses.asdict(self)}
+
+
+def register(registry: dict[str, type[Any]], cls: type[Any]) -> None:
+    """Enter a class under its name, by which saved files find it; the same class may be defined again.
+
+    Raises:
+        ValueError: another class has this name.
+    """
+    other = registry.setdefault(cls.__name__, cls)
+    if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ValueError(
+            f"{cls.__module__}.{cls.__qualname__}: {other.__module__}.{other.__qualname__} has this name already, and "
+            "saved files name classes by it; choose another name"
+        )
+    registry[cls.__name__] = cls
 
 
 def basis_from_config(config: Mapping[str, Any]) -> Basis:

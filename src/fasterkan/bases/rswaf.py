@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from .._check import increasing, positive_number, real_number, whole_number
-from ._base import Basis, Params, Pullback
+from ._base import Basis, Params
 
 _NAME = "RSWAF"
 
@@ -35,7 +34,7 @@ class RSWAF(Basis):
         grid: the centres themselves, increasing; then `num_grids` and `grid_range` follow from them.
         per_feature: one grid and one 1/h for each input feature instead of one a layer.
 
-    Tensors: `grid` [K] and `inv_denominator` [], or [I, K] and [I] when `per_feature`.
+    Tensors: `grid` [K] and `inv_denominator` [1], or [I, K] and [I] when `per_feature`.
 
     Raises:
         TypeError, ValueError: an argument is outside its domain.
@@ -109,12 +108,13 @@ class RSWAF(Basis):
             grid = torch.linspace(*self.grid_range, self.num_grids, device=device, dtype=dtype)
         else:
             grid = torch.tensor(self.grid, device=device, dtype=dtype)
-        shape: Iterable[int] = (in_features,) if self.per_feature else ()
-        inv_denominator = torch.full(tuple(shape), inverse, device=device, dtype=grid.dtype)
-        return {"grid": grid.repeat(*shape, 1), "inv_denominator": inv_denominator}
+        inv_denominator = torch.full(
+            (in_features if self.per_feature else 1,), inverse, device=device, dtype=grid.dtype
+        )
+        return {"grid": grid.repeat(in_features, 1) if self.per_feature else grid, "inv_denominator": inv_denominator}
 
     def evaluate(self, z: Tensor, params: Params) -> Tensor:
-        inverse = params["inv_denominator"].unsqueeze(-1)  # [] -> [1], [I] -> [I, 1]
+        inverse = params["inv_denominator"].unsqueeze(-1)  # [1, 1] or [I, 1]
         offset = _finite(z).unsqueeze(-1) - params["grid"]  # [..., I, K]; the difference first keeps z's bits near u
         if self.exponent != 2:
             return 1 - _power(torch.tanh(offset * inverse), self.exponent)
@@ -129,30 +129,36 @@ class RSWAF(Basis):
         t = torch.tanh((z.unsqueeze(-1) - params["grid"]) * inverse)
         return -2 * t * (1 - t * t) * inverse
 
-    def vjp(self, z: Tensor, params: Params, wrt: frozenset[str]) -> tuple[Tensor, Pullback]:
+    def evaluate_for_vjp(self, z: Tensor, params: Params) -> tuple[Tensor, tuple[Tensor, ...]]:
         if self.exponent != 2:
-            return super().vjp(z, params, wrt)
-        grid, inv_denominator = params["grid"], params["inv_denominator"]
-        twice = 2 * inv_denominator.unsqueeze(-1)
-        offset = _finite(z).unsqueeze(-1) - grid  # [..., I, K]
-        distance = offset.abs() if wrt else offset.abs_()
-        s = distance.mul_(-twice.abs()).sigmoid_()
-        phi = torch.addcmul(s, s, s, value=-1).mul_(4)
+            return super().evaluate_for_vjp(z, params)
+        offset = _finite(z).unsqueeze(-1) - params["grid"]  # [..., I, K]
+        s = offset.abs().mul_(_rate(params)).sigmoid_()
+        return torch.addcmul(s, s, s, value=-1).mul_(4), (offset, s)
 
-        def pullback(dphi: Tensor) -> tuple[Tensor | None, dict[str, Tensor]]:
-            # dphi/dz = -2 / |h| tanh(|a|) sign(z - u) phi, and tanh(|a|) = 1 - 2 s.
-            slope = torch.addcmul(phi, s, phi, value=-2, out=s).copysign_(offset).mul_(dphi)
-            factor = -twice.abs()
-            dz = slope.sum(-1) * factor.squeeze(-1) if "z" in wrt else None
-            found = {}
-            if "grid" in wrt:
-                found["grid"] = _total(slope.flatten(0, -3) * -factor, grid)
-            if "inv_denominator" in wrt:
-                moment = slope.mul_(offset).sum(-1) * (-2 * inv_denominator.sign())  # [..., I]
-                found["inv_denominator"] = _total(moment.flatten(0, -2), inv_denominator)
-            return dz, found
-
-        return phi, pullback
+    def vjp(
+        self,
+        z: Tensor,
+        params: Params,
+        phi: Tensor,
+        saved: tuple[Tensor, ...],
+        dphi: Tensor,
+        wrt: frozenset[str],
+    ) -> tuple[Tensor | None, dict[str, Tensor]]:
+        if self.exponent != 2:
+            return super().vjp(z, params, phi, saved, dphi, wrt)
+        (offset, s), rate = saved, _rate(params)
+        # dphi/dz = -2 / |h| tanh(|a|) sign(z - u) phi, and tanh(|a|) = 1 - 2 s.
+        slope = torch.addcmul(phi, s, phi, value=-2).copysign_(offset).mul_(dphi)
+        dz = slope.sum(-1) * rate.squeeze(-1) if "z" in wrt else None
+        found = {}
+        if "grid" in wrt:
+            found["grid"] = _total(slope.flatten(0, -3) * -rate, params["grid"])
+        if "inv_denominator" in wrt:
+            inv_denominator = params["inv_denominator"]
+            moment = slope.mul_(offset).sum(-1) * (-2 * inv_denominator.sign())  # [..., I]
+            found["inv_denominator"] = _total(moment.flatten(0, -2), inv_denominator)
+        return dz, found
 
     def refine(self, num_grids: int) -> RSWAF:
         """Return the description with `num_grids` centres on the same range and the same h / d.
@@ -180,9 +186,15 @@ def _finite(z: Tensor) -> Tensor:
     return torch.nan_to_num(z, nan=float("nan"), posinf=large, neginf=-large)
 
 
+def _rate(params: Params) -> Tensor:
+    """-2 / |h|, [1, 1] or [I, 1]."""
+    return -2 * params["inv_denominator"].abs().unsqueeze(-1)
+
+
 def _total(terms: Tensor, like: Tensor) -> Tensor:
     """Sum over rows (the first dimension) in float64, then to the shape and dtype of `like`."""
-    return terms.sum(0, dtype=torch.float64).sum_to_size(like.shape).to(like.dtype)
+    exact = terms.dtype if terms.device.type == "mps" else torch.float64  # MPS has no float64
+    return terms.sum(0, dtype=exact).sum_to_size(like.shape).to(like.dtype)
 
 
 def _power(t: Tensor, exponent: float) -> Tensor:

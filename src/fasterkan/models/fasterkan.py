@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .._check import positive_number
 from ..bases import RSWAF
@@ -86,7 +86,8 @@ class FasterKAN(KAN):
             generator=generator,
         )
         for layer in self.kan_layers():
-            nn.init.xavier_uniform_(layer.weight.flatten(1), spline_weight_init_scale, generator)
+            layer.xavier_gain = self.spline_weight_init_scale
+            layer.reset_parameters(generator)
 
     def to_config(self) -> dict[str, Any]:
         basis = self.basis

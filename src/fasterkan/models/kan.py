@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from .._check import whole_number
 from ..bases import RSWAF, Basis, basis_from_config
 from ..nn import Calibratable, KANLinear, LayerNorm, Norm, RMSNorm, norm_from_config, norm_to_config, resolve_norm
 from ..nn.base_branch import Base, base_name
+from ..nn.norm import NormDescription
 from .pretrained import Pretrained
 
 
@@ -42,6 +44,11 @@ class KAN(Calibratable, Pretrained):
         torch.Size([64, 10])
     """
 
+    norm: NormDescription | nn.Module | None
+    base: Base
+    bias: bool
+    basis: Basis
+
     def __init__(
         self,
         layers_hidden: Sequence[int],
@@ -67,14 +74,15 @@ class KAN(Calibratable, Pretrained):
             norms[0] = dataclasses.replace(norms[0], affine=False)
         self.layers_hidden, self.first_affine = widths, first_affine
         self.basis = RSWAF() if basis is None else basis
-        self.norm, self.base, self.bias = resolve_norm(norm), base, bias
+        # Not as attributes: a module would be registered a second time here.
+        self.__dict__.update(norm=resolve_norm(norm), base=base, bias=bias)
         self.layers = nn.ModuleList(
             KANLinear(
                 inputs,
                 outputs,
                 self.basis,
                 norm=layer_norm,
-                base=base,
+                base=copy.deepcopy(base),  # a module with parameters, PReLU say, is each layer's own
                 bias=bias,
                 device=device,
                 dtype=dtype,
@@ -90,7 +98,7 @@ class KAN(Calibratable, Pretrained):
 
     def fold(self) -> None:
         super().fold()
-        self.norm, self.basis = None, self.kan_layers()[0].basis
+        self.__dict__.update(norm=None, basis=self.kan_layers()[0].basis)
 
     def kan_layers(self) -> list[KANLinear]:
         """Return the layers in order."""

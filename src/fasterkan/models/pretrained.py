@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .._files import sha256_of, write_atomically
 from .._version import __version__
+from ..bases._base import register
 
 CONFIG, WEIGHTS, FORMAT = "config.json", "model.safetensors", 1
 _KEYS = {"format", "fasterkan_version", "model", "arguments", "dtype", "weights_sha256", "config_sha256"}
@@ -36,7 +37,7 @@ class Pretrained(nn.Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        Pretrained.registry[cls.__name__] = cls
+        register(Pretrained.registry, cls)
 
     @abstractmethod
     def to_config(self) -> dict[str, Any]:

@@ -71,12 +71,11 @@ class FeatureScaling(nn.Module):
         self.target = basis.grid_range
         compact = basis.support == "compact"
         self.mode = description.mode if description.mode != "auto" else "range" if compact else "std"
-        self.register_buffer("center", torch.zeros(in_features, device=device, dtype=dtype))
-        self.register_buffer("scale", torch.ones(in_features, device=device, dtype=dtype))
-        self.register_buffer("status", torch.zeros((), device=device, dtype=torch.uint8))
-        self.calibrated = self.frozen = False
-        self.updates_left = description.updates
+        self.register_buffer("center", torch.empty(in_features, device=device, dtype=dtype))
+        self.register_buffer("scale", torch.empty(in_features, device=device, dtype=dtype))
+        self.register_buffer("status", torch.empty((), device=device, dtype=torch.uint8))
         self.statistics = FeatureStatistics(in_features)
+        self.reset_parameters()
         self.register_load_state_dict_post_hook(_read_status)
         low, high = self.target
         width = (high - low) / 2
@@ -84,6 +83,14 @@ class FeatureScaling(nn.Module):
             self.initial = Distribution((low + high) / 2, width / (1 + 2 * description.margin), uniform=True)
         else:
             self.initial = Distribution((low + high) / 2, width / 3)
+
+    def reset_parameters(self) -> None:
+        """Become as new: c = 0, s = 1, not calibrated."""
+        nn.init.zeros_(self.center)
+        nn.init.ones_(self.scale)
+        self.set_status(calibrated=False, frozen=False)
+        self.updates_left = self.description.updates
+        self.statistics.reset()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return z [..., I], float32 (float64 for float64).

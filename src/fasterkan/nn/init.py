@@ -55,10 +55,12 @@ def weight_std(basis: Basis, in_features: int, z: Distribution) -> float:
 
 @lru_cache(maxsize=256)
 def critical_gain(basis: Basis) -> float:
-    """Return the gain g of a row norm for which gradients keep their size through a layer.
+    """Return the gain g of a row norm for which gradients keep their size through a layer, and the grid is in use.
 
     With z ~ N(0, g^2) and weights as `weight_std`, the variance of gradients is multiplied per layer by
     g^2 sum_k E phi_k'(z)^2 / sum_k E phi_k(z)^2, which grows with g; g is where it is 1, by bisection in [0.01, 10].
+    For grids much finer than the default's that is so small that most functions would never see an input; then g is
+    the sixth of grid_range at which z = +-3 g spans it, and gradients do grow from layer to layer.
     """
 
     def growth(gain: float) -> float:
@@ -69,7 +71,8 @@ def critical_gain(basis: Basis) -> float:
     for _ in range(60):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if growth(middle) < 1 else (low, middle)
-    return math.sqrt(low * high)
+    first, last = basis.grid_range
+    return max(math.sqrt(low * high), (last - first) / 6)
 
 
 def base_weight_std(base: Callable[[Tensor], Tensor], in_features: int) -> float:
@@ -78,5 +81,6 @@ def base_weight_std(base: Callable[[Tensor], Tensor], in_features: int) -> float
     own = next(base.parameters(), None) if isinstance(base, nn.Module) else None
     x = nodes.float() if own is None else nodes.to(own.device, own.dtype)
     with torch.no_grad():
-        moment = 0.0 if x.is_meta else float(weights @ base(x).cpu().double().square())
+        y = base(x.unsqueeze(-1).expand(-1, in_features))  # [S, I]
+        moment = 0.0 if y.is_meta else float(weights @ y.cpu().double().square().mean(-1))
     return (in_features * moment) ** -0.5 if moment > 0 and math.isfinite(moment) else in_features**-0.5

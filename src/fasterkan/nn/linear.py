@@ -38,6 +38,7 @@ class KANLinear(Calibratable):
         weight: W [O, I, K]; base_weight: V [O, I] or None; bias: b [O] or None; the basis' tensors by their names
             (`grid`, `inv_denominator`, ...), parameters where the basis learns them, else buffers.
         path: "auto", or a path of `fasterkan.ops` by name.
+        xavier_gain: if set, `reset_parameters` draws W Xavier-uniform with this gain instead, as FasterKAN does.
 
     Initialisation: outputs have variance 1 and, with the norms' gain "auto", gradients keep their size (`nn.init`).
 
@@ -88,13 +89,22 @@ class KANLinear(Calibratable):
         self.set_basis(self.basis, self.basis.init(self.in_features, self.out_features, **factory))
         self.norm = build_norm(norm, self.in_features, self.basis, **factory)
         self.path: Path = "auto"
+        self.xavier_gain: float | None = None
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw W and V from normal distributions for which y has variance 1, and set b to 0."""
+        """Draw W and V from normal distributions for which y has variance 1, set b to 0 and the basis to its start."""
+        start = self.basis.init(self.in_features, self.out_features, self.weight.device, self.weight.dtype)
+        with torch.no_grad():
+            for name, tensor in start.items():
+                getattr(self, name).copy_(tensor)
         initial = getattr(self.norm, "initial", STANDARD_NORMAL)
         share = 1.0 if self.base is None else 0.5**0.5
-        nn.init.normal_(self.weight, std=share * weight_std(self.basis, self.in_features, initial), generator=generator)
+        if self.xavier_gain is None:
+            std = share * weight_std(self.basis, self.in_features, initial)
+            nn.init.normal_(self.weight, std=std, generator=generator)
+        else:
+            nn.init.xavier_uniform_(self.weight.flatten(1), self.xavier_gain, generator)
         if self.base is not None and self.base_weight is not None:
             std = share * base_weight_std(self.base, self.in_features)
             nn.init.normal_(self.base_weight, std=std, generator=generator)
@@ -123,6 +133,8 @@ class KANLinear(Calibratable):
     def forward(self, x: Tensor) -> Tensor:
         self._check_input(x)
         z = x if self.norm is None else self.norm(x)
+        if z.shape != x.shape:
+            raise ValueError(f"KANLinear: the norm made {tuple(z.shape)} of {tuple(x.shape)}; it must keep the shape")
         z = z.to(torch.promote_types(z.dtype, torch.float32))  # the basis is evaluated in float32 or more
         y = kan_linear(z, self.weight, self.bias, self.basis, self.basis_tensors(z.dtype), path=self.path)
         if self.base is not None and self.base_weight is not None:

@@ -8,6 +8,9 @@ from torch import nn
 
 from .._check import real_number
 from .linear import KANLinear
+from .row_norm import RowNorm
+
+_NORMS = (RowNorm, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
 
 
 def param_groups(
@@ -17,7 +20,7 @@ def param_groups(
 
     Args:
         model: any module; plain `nn.Linear` and convolutions in it are grouped in the same way.
-        weight_decay: of W, V and other tensors with two or more dimensions that belong to no norm and no basis.
+        weight_decay: of W, V and other tensors with two or more dimensions, but those of a norm or of a basis.
         lr: learning rate of all groups; None leaves it to the optimiser.
         basis_lr: learning rate of what the bases learn (grid, inv_denominator); default `lr`.
 
@@ -38,10 +41,12 @@ def param_groups(
         if value is not None and real_number("param_groups", name, value) < 0:
             raise ValueError(f"param_groups: {name} must not be negative, got {value}")
     basis = {id(p) for m in model.modules() if isinstance(m, KANLinear) for p in _basis_parameters(m)}
+    norms = {id(p) for m in model.modules() if isinstance(m, _NORMS) for p in m.parameters(recurse=False)}
     groups: dict[str, list[nn.Parameter]] = {"weights": [], "basis": [], "other": []}
     for parameter in model.parameters():
         if parameter.requires_grad:
-            kind = "basis" if id(parameter) in basis else "weights" if parameter.dim() >= 2 else "other"
+            plain = id(parameter) in norms or parameter.dim() < 2
+            kind = "basis" if id(parameter) in basis else "other" if plain else "weights"
             groups[kind].append(parameter)
     rates = {"weights": lr, "basis": lr if basis_lr is None else basis_lr, "other": lr}
     return [

@@ -89,6 +89,8 @@ def _check(norm: LayerNorm | RMSNorm) -> None:
     if not isinstance(norm.affine, bool):
         raise TypeError(f"{name}: affine must be True or False, got {norm.affine!r}")
     object.__setattr__(norm, "eps", positive_number(name, "eps", norm.eps))
+    if norm.eps < 1e-20:
+        raise ValueError(f"{name}: eps must be at least 1e-20, float32 loses smaller ones; got {norm.eps}")
     if norm.gain != "auto":
         object.__setattr__(norm, "gain", positive_number(name, "gain", norm.gain))
 
@@ -113,16 +115,23 @@ class RowNorm(nn.Module):
         super().__init__()
         self.description = description
         gain = critical_gain(basis) if description.gain == "auto" else description.gain
-        weight = torch.full((in_features,), gain, device=device, dtype=dtype)
+        self.initial = Distribution(width=gain)
+        weight = torch.empty(in_features, device=device, dtype=dtype)
         centred = isinstance(description, LayerNorm)
-        bias = torch.zeros_like(weight) if centred and description.affine else None
+        bias = torch.empty_like(weight) if centred and description.affine else None
         if description.affine:
             self.weight = nn.Parameter(weight)
             self.register_parameter("bias", None if bias is None else nn.Parameter(bias))
         else:
             self.register_buffer("weight", weight)
             self.register_buffer("bias", None)
-        self.initial = Distribution(width=gain)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the weight to the initial gain and the bias to 0."""
+        nn.init.constant_(self.weight, self.initial.width)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return z [..., I], float32 (float64 for float64)."""

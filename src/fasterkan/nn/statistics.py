@@ -18,7 +18,7 @@ class FeatureStatistics:
 
     def reset(self) -> None:
         """Forget everything but the number of skipped batches."""
-        empty = torch.zeros(self.in_features, dtype=torch.float64)
+        empty = torch.zeros(self.in_features, dtype=torch.float64, device="cpu")
         self.count = 0
         self.mean, self.m2 = empty, empty.clone()
         self.minimum, self.maximum = torch.full_like(empty, torch.inf), torch.full_like(empty, -torch.inf)
@@ -30,7 +30,7 @@ class FeatureStatistics:
         if not len(rows) or not bool((torch.isfinite(low) & torch.isfinite(high)).all()):
             self.skipped += 1
             return
-        exact = rows.to(torch.float64)
+        exact = (rows.cpu() if rows.device.type == "mps" else rows).to(torch.float64)  # MPS has no float64
         mean = exact.mean(0)
         m2 = (exact - mean).square().sum(0)
         self._merge(len(rows), mean.cpu(), m2.cpu(), low.cpu().double(), high.cpu().double())

@@ -16,8 +16,8 @@ Path = Literal["auto", "reference", "recompute"]
 _CALLS: dict[str, Callable[..., Tensor]] = {"reference": kan_linear_reference, "recompute": kan_linear_recompute}
 
 
-def choose(requested: Path, situation: Situation) -> tuple[Literal["reference", "recompute"], str]:
-    """Return (path, reason) for a call.
+def choose(requested: Path, situation: Situation, device: str = "cpu") -> tuple[Literal["reference", "recompute"], str]:
+    """Return (path, reason) for a call on a device of this type.
 
     Raises:
         ValueError: the requested path is unknown.
@@ -40,7 +40,11 @@ def choose(requested: Path, situation: Situation) -> tuple[Literal["reference", 
         return "reference", "requested"
     if requested == "recompute":
         return "recompute", "requested"
-    return ("reference", obstacle) if obstacle else ("recompute", "eager: the basis is rebuilt, not kept")
+    if obstacle:
+        return "reference", obstacle
+    if device not in ("cpu", "cuda", "meta"):
+        return "reference", f"{device} takes the formula"
+    return "recompute", "eager: the basis is rebuilt, not kept"
 
 
 def kan_linear(
@@ -63,5 +67,5 @@ def kan_linear(
         ValueError, RuntimeError: as `choose`.
     """
     tensors = [t for t in (z, weight, bias, *params.values()) if t is not None]
-    chosen, _ = choose(path, Situation.of(*tensors))
+    chosen, _ = choose(path, Situation.of(*tensors), z.device.type)
     return _CALLS[chosen](z, weight, bias, basis, params)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..bases import Basis, Params, Pullback
+from ..bases import Basis, Params
 from .reference import kan_linear_reference
-from .situation import autocast_dtype, no_autocast
-
-Part = tuple[slice, Tensor, Pullback]
+from .situation import Situation, autocast_dtype, fresh, no_autocast
 
 KEEP_BYTES = 4 << 20
-"""A basis [N, I, K] up to this size is kept for the backward: rebuilding it would cost more than it saves."""
+"""A basis [N, I, K] up to this size is kept for the backward, with what its derivative needs: cheap to hold, and it
+need not be rebuilt."""
 
-CHUNK_BYTES = {"cpu": 16 << 20, "cuda": 64 << 20}
+CHUNK_BYTES = {"cpu": 4 << 20, "cuda": 64 << 20}
 """Bytes of one chunk's basis [rows, I, K] by device type, others as "cuda"; `benchmarks/chunk_size.py` measures it."""
 
 
@@ -51,61 +51,57 @@ class _Recompute(torch.autograd.Function):
         needs = dict(zip(("z", "weight", "bias", *names), ctx.needs_input_grad[2:], strict=True))
         dtype = _operand_dtype(weight)
         ctx.basis, ctx.names, ctx.needs, ctx.dtype = basis, names, needs, dtype
-        ctx.wrt = frozenset(k for k in ("z", *names) if needs[k])
         ctx.bias_dtype = None if bias is None else bias.dtype
-        ctx.save_for_backward(z, weight, *tensors)
-        keep = any(needs.values()) and z.numel() * basis.num_basis * z.element_size() <= KEEP_BYTES
         with no_autocast(z):
             w = weight.flatten(1).to(dtype).t()  # [I*K, O]
             y = torch.empty(z.shape[0], weight.shape[0], dtype=dtype, device=z.device)  # [N, O]
-            parts = _linearise(basis, z, params, weight, ctx.wrt if keep else frozenset())
-            ctx.kept = list(parts) if keep else None
-            for rows, phi, _ in ctx.kept or parts:
+            kept: tuple[Tensor, ...] = ()
+            differentiated = needs["z"] or any(needs[k] for k in names)
+            for rows in _chunks(z, weight):
+                phi, saved = basis.evaluate_for_vjp(z[rows], params)
                 torch.mm(phi.flatten(1).to(dtype), w, out=y[rows])
+                if phi.shape[0] == z.shape[0] and phi.numel() * phi.element_size() <= KEEP_BYTES:
+                    kept = (phi, *saved) if differentiated else (phi,) if needs["weight"] else ()
+            ctx.save_for_backward(z, weight, *tensors, *kept)
             return y if bias is None else y.add_(bias)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        z, weight, *tensors = ctx.saved_tensors
-        params = dict(zip(ctx.names, tensors, strict=True))
+        z, weight, *rest = ctx.saved_tensors
+        params, needs = dict(zip(ctx.names, rest, strict=False)), ctx.needs
+        kept = tuple(rest[len(params) :])
         with no_autocast(z):
-            dbias = dy.sum(0, dtype=ctx.bias_dtype) if ctx.needs["bias"] else None
-            if torch.is_grad_enabled():  # create_graph: the gradient itself will be differentiated
-                grads = _differentiable_grads(ctx.basis, z, weight, params, ctx.needs, dy, ctx.dtype)
+            dbias = dy.sum(0, dtype=ctx.bias_dtype) if needs["bias"] else None
+            if torch.is_grad_enabled() or Situation.of(dy).transformed:
+                grads = _formula_grads(ctx.basis, z, weight, params, needs, dy, ctx.dtype)
             else:
-                kept, ctx.kept = ctx.kept, None  # a pullback serves once; a second backward builds its own
-                parts = kept or _linearise(ctx.basis, z, params, weight, ctx.wrt)
-                grads = _lean_grads(parts, z, weight, params, ctx.needs, dy, ctx.dtype)
+                grads = _lean_grads(ctx.basis, z, weight, params, needs, dy, ctx.dtype, kept)
         return None, None, grads.get("z"), grads.get("weight"), dbias, *(grads.get(k) for k in ctx.names)
 
 
-def _linearise(basis: Basis, z: Tensor, params: Params, weight: Tensor, wrt: frozenset[str]) -> Iterator[Part]:
-    """The rows in chunks, with their basis [n, I, K] and its pullback."""
-    step = _rows_per_chunk(z, weight)
-    for start in range(0, z.shape[0], step):
-        rows = slice(start, start + step)
-        yield rows, *basis.vjp(z[rows], params, wrt)
-
-
 def _lean_grads(
-    parts: Iterable[Part],
+    basis: Basis,
     z: Tensor,
     weight: Tensor,
     params: Params,
     needs: Mapping[str, bool],
     dy: Tensor,
     dtype: torch.dtype,
+    kept: tuple[Tensor, ...],
 ) -> dict[str, Tensor]:
     """The gradients that are needed, by name, chunk after chunk of rows; their sums are float32 or more."""
+    wrt = frozenset(k for k in ("z", *params) if needs[k])
     w = weight.flatten(1).to(dtype)  # [O, I*K]
     dz = torch.empty_like(z) if needs["z"] else None
     dweight: Tensor | None = None
     dparams = {k: torch.zeros_like(params[k], dtype=z.dtype) for k in params if needs[k]}
-    for rows, phi, pullback in parts:
+    for rows in _chunks(z, weight):
+        phi, saved = (kept[0], kept[1:]) if kept else basis.evaluate_for_vjp(z[rows], params)  # phi [n, I, K]
         if needs["weight"]:
             dweight = _add_product(dweight, dy[rows].t(), phi.flatten(1).to(dtype), z.dtype)
-        if dz is not None or dparams:
-            dz_rows, found = pullback((dy[rows] @ w).to(z.dtype).view_as(phi))
+        if wrt:
+            dphi = (dy[rows] @ w).to(z.dtype).view_as(phi)
+            dz_rows, found = basis.vjp(z[rows], params, phi, saved, dphi, wrt)
             if dz is not None and dz_rows is not None:
                 dz[rows] = dz_rows
             for name, value in found.items():
@@ -127,17 +123,20 @@ def _add_product(total: Tensor | None, a: Tensor, b: Tensor, dtype: torch.dtype)
     return total.add_(a @ b)
 
 
-def _differentiable_grads(
+def _formula_grads(
     basis: Basis, z: Tensor, weight: Tensor, params: Params, needs: Mapping[str, bool], dy: Tensor, dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """The same gradients with a graph of their own, by differentiating the reference formula."""
-    inputs = {"z": z, "weight": weight, **params}
-    wanted = [k for k in inputs if needs[k]]
+    """The same gradients by differentiating the formula: with a graph of their own, or batched by a transform."""
+    wanted = [k for k in ("z", "weight", *params) if needs[k]]
     if not wanted:
         return {}
-    with torch.autocast(z.device.type, dtype, enabled=dtype != weight.dtype):
-        y = kan_linear_reference(z, weight, None, basis, params)
-    grads = torch.autograd.grad(y, [inputs[k] for k in wanted], dy, create_graph=True, materialize_grads=True)
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        # Aliases: a weight that z was made of must not collect the gradient that goes through z.
+        inputs = {k: fresh(t, needs[k], graph=again) for k, t in {"z": z, "weight": weight, **params}.items()}
+        with torch.autocast(z.device.type, dtype) if dtype != weight.dtype else nullcontext():
+            y = kan_linear_reference(inputs["z"], inputs["weight"], None, basis, {k: inputs[k] for k in params})
+    grads = torch.autograd.grad(y, [inputs[k] for k in wanted], dy, create_graph=again, materialize_grads=True)
     return dict(zip(wanted, grads, strict=True))
 
 
@@ -147,6 +146,8 @@ def _operand_dtype(weight: Tensor) -> torch.dtype:
     return weight.dtype if dtype is None or weight.dtype == torch.float64 else dtype
 
 
-def _rows_per_chunk(z: Tensor, weight: Tensor) -> int:
+def _chunks(z: Tensor, weight: Tensor) -> Iterator[slice]:
+    """The rows of z in slices whose basis has at most `CHUNK_BYTES`."""
     budget = CHUNK_BYTES.get(z.device.type, CHUNK_BYTES["cuda"])
-    return max(1, budget // max(1, weight[0].numel() * z.element_size()))
+    step = max(1, budget // max(1, weight[0].numel() * z.element_size()))
+    return (slice(start, start + step) for start in range(0, z.shape[0], step))

@@ -6,9 +6,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..bases import Basis, Params
+from .situation import no_autocast
 
 
 def kan_linear_reference(z: Tensor, weight: Tensor, bias: Tensor | None, basis: Basis, params: Params) -> Tensor:
     """Return y [..., O] for z [..., I], weight [O, I, K], bias [O] or None; under autocast in its dtype."""
-    phi = basis.evaluate(z, params)  # [..., I, K]
+    with no_autocast(z):
+        phi = basis.evaluate(z, params)  # [..., I, K]
     return F.linear(phi.flatten(-2).to(weight.dtype), weight.flatten(1), bias)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .situation import Situation, no_autocast
+from .situation import Situation, fresh, no_autocast
 
 PRESCALE = 2.0**-24
 """Both norms are scaled by a power of two first: exact, and the squares of 1e18 no longer overflow when summed."""
@@ -60,35 +60,55 @@ def _unit(x: Tensor, eps: float, center: bool) -> tuple[Tensor, Tensor]:
 
 
 class _RowNorm(torch.autograd.Function):
-    """The fused kernel forward, its gradient in closed form, the formula where the gradient is differentiated again."""
+    """The fused kernels forward and backward; the formula where the gradient is differentiated again."""
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, center: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, center: bool) -> Tensor:
+        ctx.eps, ctx.center = eps, center
         with no_autocast(x):
-            return _fused(x, weight, bias, eps, center)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, weight, bias, ctx.eps, ctx.center = inputs
-        ctx.save_for_backward(x, weight, bias)
+            if not center:
+                ctx.save_for_backward(x, weight, bias)
+                return _fused(x, weight, bias, eps, center)
+            shape = [x.shape[-1]]
+            z, mean, inverse = torch.native_layer_norm(x * PRESCALE, shape, weight, bias, eps * PRESCALE**2)
+        ctx.save_for_backward(x, weight, bias, mean, inverse)
+        return z
 
     @staticmethod
     def backward(ctx: Any, dz: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, bias = ctx.saved_tensors
+        x, weight, bias, *moments = ctx.saved_tensors
         needs = ctx.needs_input_grad[:3]
-        if torch.is_grad_enabled():  # create_graph: the gradient itself will be differentiated
-            z = _formula(x, weight, bias, ctx.eps, ctx.center)
-            wanted = [t for t, need in zip((x, weight, bias), needs, strict=True) if need]
-            grads = iter(torch.autograd.grad(z, wanted, dz, create_graph=True))
-            return *(next(grads) if need else None for need in needs), None, None
-        unit, inverse = _unit(x, ctx.eps, ctx.center)
-        dweight = (dz * unit).sum(0) if needs[1] else None
-        dbias = dz.sum(0) if needs[2] else None
-        dx = None
-        if needs[0]:
-            dunit = dz * weight
-            dx = torch.addcmul(dunit, unit, (dunit * unit).mean(-1, keepdim=True), value=-1)
-            if ctx.center:
-                dx -= dunit.mean(-1, keepdim=True)
-            dx *= inverse
-        return dx, dweight, dbias, None, None
+        if torch.is_grad_enabled() or Situation.of(dz).transformed:
+            return *_formula_grads(x, weight, bias, ctx.eps, ctx.center, dz, needs), None, None
+        if not ctx.center:
+            return *_rms_grads(x, weight, ctx.eps, dz, needs), None, None, None
+        dx, dweight, dbias = torch.ops.aten.native_layer_norm_backward(
+            dz.contiguous(), x * PRESCALE, [x.shape[-1]], *moments, weight, bias, list(needs)
+        )
+        return dx.mul_(PRESCALE) if needs[0] else None, dweight, dbias, None, None
+
+
+def _formula_grads(
+    x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, center: bool, dz: Tensor, needs: tuple[bool, ...]
+) -> tuple[Tensor | None, ...]:
+    """The gradients by differentiating the formula: with a graph of their own, or batched by a transform."""
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        x, weight = fresh(x, needs[0], graph=again), fresh(weight, needs[1], graph=again)
+        bias = None if bias is None else fresh(bias, needs[2], graph=again)
+        z = _formula(x, weight, bias, eps, center)
+    wanted = [t for t, need in zip((x, weight, bias), needs, strict=True) if need and t is not None]
+    grads = iter(torch.autograd.grad(z, wanted, dz, create_graph=again))
+    return tuple(next(grads) if need else None for need in needs)
+
+
+def _rms_grads(
+    x: Tensor, weight: Tensor, eps: float, dz: Tensor, needs: tuple[bool, ...]
+) -> tuple[Tensor | None, Tensor | None]:
+    unit, inverse = _unit(x, eps, center=False)
+    dweight = (dz * unit).sum(0) if needs[1] else None
+    if not needs[0]:
+        return None, dweight
+    dunit = dz * weight
+    dx = torch.addcmul(dunit, unit, (dunit * unit).mean(-1, keepdim=True), value=-1)
+    return dx.mul_(inverse), dweight

@@ -27,8 +27,10 @@ class Situation:
         """Look at the call at hand; `tensors` are all that it may be differentiated by."""
         if torch.compiler.is_compiling() or torch.jit.is_tracing():
             return cls(compiling=True)
-        # torch has no public question for this; its own autograd.Function.apply asks the same one.
-        if torch._C._are_functorch_transforms_active():
+        # torch has no public question for either: its own autograd.Function.apply asks the first, and the second is
+        # how is_grads_batched=True and torch.autograd.functional's vectorize=True call a backward.
+        functorch = torch._C._are_functorch_transforms_active()
+        if functorch or any(torch._C._functorch.is_legacy_batchedtensor(t) for t in tensors):
             return cls(transformed=True)
         return cls(dual=any(forward_ad.unpack_dual(t).tangent is not None for t in tensors))
 
@@ -44,3 +46,8 @@ def autocast_dtype(x: Tensor) -> torch.dtype | None:
     if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
         return torch.get_autocast_dtype(kind)
     return None
+
+
+def fresh(x: Tensor, need: bool, *, graph: bool) -> Tensor:
+    """Return x under another identity: connected to x's own graph, or a leaf that requires gradients if `need`."""
+    return x.view_as(x) if graph else x.detach().requires_grad_(need)
