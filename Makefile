@@ -7,10 +7,10 @@ BIN := .venv/bin
 STAMP := .venv/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test test-all mnist bench-cpu docs clean
+.PHONY: help setup lint test test-all mnist bench-cpu bench-tables docs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "Variables: PYTHON=python3 (builds .venv), SEED=0 (make mnist), WORKERS=2 (test processes)"
 
 setup: $(STAMP) ## build .venv, once
@@ -29,8 +29,18 @@ test-all: $(STAMP) ## the slow tests too
 mnist: $(STAMP) ## train the original's network on MNIST
 	$(BIN)/fasterkan train mnist --recipe mnist-cpu --seed $(SEED) --out runs/mnist-$(SEED) --overwrite
 
-bench-cpu: $(STAMP) ## time one layer on the CPU
-	$(BIN)/python benchmarks/cpu_layer.py
+# ORIGINAL=folder adds the original, checked out from AthanasiosDelis/faster-kan, to the comparison.
+bench-cpu: $(STAMP) ## measure again what README and docs report, about 8 minutes on two quiet cores
+	$(BIN)/python benchmarks/mnist.py
+	$(BIN)/python benchmarks/cpu_layer.py $(if $(ORIGINAL),--original $(ORIGINAL))
+	$(BIN)/python benchmarks/memory.py $(if $(ORIGINAL),--original $(ORIGINAL))
+	$(BIN)/python benchmarks/rswaf_forms.py
+	$(BIN)/python benchmarks/initialisation.py
+	$(BIN)/python benchmarks/chunk_size.py
+	$(BIN)/python benchmarks/matmul_precision.py
+
+bench-tables: $(STAMP) ## write the tables of README and docs from benchmarks/results
+	$(BIN)/python benchmarks/tables.py
 
 docs: $(STAMP) ## build the documentation into site/
 	$(BIN)/python -m mkdocs build --strict

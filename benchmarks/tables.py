@@ -119,12 +119,35 @@ def mnist() -> str:
     return table(head, body, where(machine, "python benchmarks/mnist.py"))
 
 
+def matmul_precision() -> str:
+    """Step time by torch's float32 precision."""
+    machine, rows = read("matmul_precision")
+    body = [[r["subject"], r["precision"], f"{r['median_ms']:.2f}", f"{r['product_error']:.1e}"] for r in rows]
+    head = ["[784, 256, 10], batch 256", "precision", "step ms", "relative error of a product"]
+    return table(head, body, where(machine, "python benchmarks/matmul_precision.py"))
+
+
+def chunk_size() -> str:
+    """Step time by chunk, on the CPU and on a GPU."""
+    columns = {}
+    for device in ("cpu", "cuda"):
+        _, rows = read(f"chunk_size_{device}")
+        columns[device] = {row["chunk_mib"]: row["median_ms"] for row in rows}
+    body = [[f"{c} MiB", f"{columns['cpu'][c]:.0f}", f"{columns['cuda'][c]:.1f}"] for c in columns["cpu"]]
+    head = ["chunk of the basis", "two CPU cores, ms", "one H100, ms"]
+    return table(
+        head, body, "One [1024, 1024] layer, batch 8192, float32; `python benchmarks/chunk_size.py --device DEVICE`."
+    )
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "initialisation": initialisation,
     "cpu-layer": cpu_layer,
     "memory": memory,
     "rswaf-forms": rswaf_forms,
     "mnist": mnist,
+    "matmul-precision": matmul_precision,
+    "chunk-size": chunk_size,
 }
 
 
