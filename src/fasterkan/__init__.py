@@ -1,9 +1,9 @@
-"""fasterkan: Kolmogorov-Arnold networks at the price of a plain MLP."""
+"""fasterkan: Kolmogorov-Arnold networks near the price of a plain MLP."""
 
 from . import bases, data, models, nn, ops
 from ._version import __version__
 from .bases import RSWAF, Basis
-from .models import KAN, CheckpointError, FasterKAN, from_pretrained
+from .models import KAN, CheckpointError, FasterKAN, FasterKANvolver, from_pretrained, import_checkpoint
 from .nn import (
     FeatureNorm,
     KANLinear,
@@ -19,6 +19,7 @@ __all__ = [
     "Basis",
     "CheckpointError",
     "FasterKAN",
+    "FasterKANvolver",
     "FeatureNorm",
     "KAN",
     "KANLinear",
@@ -30,6 +31,7 @@ __all__ = [
     "calibrate",
     "data",
     "from_pretrained",
+    "import_checkpoint",
     "models",
     "nn",
     "ops",

@@ -1,0 +1,178 @@
+"""FasterKANvolver: the original's convolutional network with its KAN head, every argument effective."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from .._check import whole_number
+from ..nn import KANLinear
+from ..nn.base_branch import Base
+from ..ops import autocast_dtype
+from ._features import NUM_FEATURES, SMALLEST_IMAGE, ConvFeatures
+from .fasterkan import FasterKAN
+from .pretrained import Pretrained
+
+_NAME = "FasterKANvolver"
+
+
+class FasterKANvolver(Pretrained):
+    """The image classifier of the FasterKAN project: convolutions to 256 features, then a FasterKAN.
+
+    Args:
+        layers_hidden: widths behind the 256 features, [hidden ..., outputs]; [10] is one layer.
+        grid_min, grid_max: first and last centre of the head's grid, in units of the normalised input.
+        num_grids, exponent, inv_denominator, train_grid, train_inv_denominator, base_activation,
+            spline_weight_init_scale, norm_gain: of the head, as in `FasterKAN`.
+        view: the image as [-1, C, H, W]; None is [-1, 1, 28, 28], or what in_channels and image_size say.
+        in_channels: C; default 1.
+        image_size: H = W, or (H, W), in pixels, at least 16 each; default 28.
+        device, dtype, generator: as in `KANLinear`.
+
+    Shapes: x [..., C * H * W] or [..., C, H, W] -> y [..., layers_hidden[-1]], any leading shape. In training mode the
+        batch norms look at all images of a call together.
+
+    Attributes:
+        features: the convolutions, [N, C, H, W] -> [N, 256]; head: the FasterKAN behind them.
+
+    Raises:
+        TypeError, ValueError: an argument outside its domain; view against in_channels or image_size; an image that
+            the poolings would leave nothing of; on call, x of another shape or dtype.
+
+    Source: A. Delis, FasterKAN (2024).
+
+    Example:
+        >>> FasterKANvolver([64, 10], in_channels=3, image_size=32)(torch.rand(5, 3, 32, 32)).shape
+        torch.Size([5, 10])
+    """
+
+    def __init__(
+        self,
+        layers_hidden: Sequence[int],
+        grid_min: float = -1.2,
+        grid_max: float = 0.2,
+        num_grids: int = 8,
+        exponent: float = 2,
+        inv_denominator: float | Literal["auto"] = 1.0,
+        train_grid: bool = False,
+        train_inv_denominator: bool = False,
+        base_activation: Base | Callable[[Tensor], Tensor] = None,
+        spline_weight_init_scale: float = 1.0,
+        view: Sequence[int] | None = None,
+        *,
+        in_channels: int | None = None,
+        image_size: int | Sequence[int] | None = None,
+        norm_gain: float | Literal["auto"] = 1.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.layers_hidden = _check_widths(layers_hidden)
+        self.in_channels, self.image_size = _image(view, in_channels, image_size)
+        self.features = ConvFeatures(self.in_channels, device=device, dtype=dtype, generator=generator)
+        self.head = FasterKAN(
+            [NUM_FEATURES, *self.layers_hidden],
+            grid_min,
+            grid_max,
+            num_grids,
+            exponent,
+            inv_denominator,
+            train_grid,
+            train_inv_denominator,
+            base_activation,
+            spline_weight_init_scale,
+            norm_gain=norm_gain,
+            device=device,
+            dtype=dtype,
+            generator=generator,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        leading = self._leading_shape(x)
+        images = x.reshape(-1, self.in_channels, *self.image_size)
+        if self.training and images.shape[0] == 0:
+            raise ValueError(f"{_NAME}: x holds no image, training needs one; skip the batch or use eval()")
+        return self.head(self.features(images)).reshape(*leading, self.layers_hidden[-1])
+
+    def _leading_shape(self, x: Tensor) -> torch.Size:
+        """The shape of x before its images, once x is seen to hold some."""
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{_NAME}: x must be a tensor, got {type(x).__name__}; convert it with torch.as_tensor(x)")
+        if not x.is_floating_point():
+            raise TypeError(f"{_NAME}: x is {x.dtype}, floating point is needed; for bytes use x.float() / 255")
+        weight = self.features.stem.weight
+        if x.dtype != weight.dtype and autocast_dtype(x) is None:
+            raise TypeError(f"{_NAME}: x is {x.dtype}, the weights are {weight.dtype}; use x.to({weight.dtype})")
+        image = (self.in_channels, *self.image_size)
+        if x.shape[-3:] == image:
+            return x.shape[:-3]
+        if x.dim() and x.shape[-1] == math.prod(image):
+            return x.shape[:-1]
+        raise ValueError(
+            f"{_NAME}: x is {tuple(x.shape)}, expected [..., {math.prod(image)}] or [..., {', '.join(map(str, image))}]"
+        )
+
+    def kan_layers(self) -> list[KANLinear]:
+        """Return the head's layers in order."""
+        return self.head.kan_layers()
+
+    def to_config(self) -> dict[str, Any]:
+        return {
+            **self.head.to_config(),
+            "layers_hidden": list(self.layers_hidden),
+            "in_channels": self.in_channels,
+            "image_size": list(self.image_size),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], **factory: Any) -> FasterKANvolver:
+        return cls(**config, **factory)
+
+    def extra_repr(self) -> str:
+        return f"in_channels={self.in_channels}, image_size={self.image_size}"
+
+
+def _check_widths(layers_hidden: object) -> tuple[int, ...]:
+    if not isinstance(layers_hidden, list | tuple):
+        raise TypeError(f"{_NAME}: layers_hidden must be a list of widths such as [64, 10], got {layers_hidden!r}")
+    if not layers_hidden:
+        raise ValueError(f"{_NAME}: layers_hidden needs the outputs at least, [64, 10] say; got {layers_hidden}")
+    return tuple(whole_number(_NAME, f"layers_hidden[{i}]", w, 1) for i, w in enumerate(layers_hidden))
+
+
+def _image(view: object, in_channels: object, image_size: object) -> tuple[int, tuple[int, int]]:
+    """Return (C, (H, W)) from the two ways to say it."""
+    channels = None if in_channels is None else whole_number(_NAME, "in_channels", in_channels, 1)
+    size = None if image_size is None else _size(image_size)
+    if view is not None:
+        if not isinstance(view, list | tuple) or len(view) != 4 or view[0] != -1:
+            raise ValueError(f"{_NAME}: view must be [-1, channels, height, width], got {view!r}")
+        said = whole_number(_NAME, "view[1]", view[1], 1)
+        height, width = (whole_number(_NAME, f"view[{i}]", view[i], 1) for i in (2, 3))
+        if channels not in (None, said):
+            raise ValueError(f"{_NAME}: view={list(view)} has {said} channels, in_channels={channels}; give one")
+        if size not in (None, (height, width)):
+            raise ValueError(f"{_NAME}: view={list(view)} is {height} x {width}, image_size={size}; give one")
+        channels, size = said, (height, width)
+    height, width = size or (28, 28)
+    if min(height, width) < SMALLEST_IMAGE:
+        raise ValueError(
+            f"{_NAME}: an image of {height} x {width} is too small, its poolings would leave nothing: "
+            f"at least {SMALLEST_IMAGE} x {SMALLEST_IMAGE} is needed; enlarge or pad the images"
+        )
+    return channels or 1, (height, width)
+
+
+def _size(image_size: object) -> tuple[int, int]:
+    if not isinstance(image_size, list | tuple):
+        side = whole_number(_NAME, "image_size", image_size, 1)
+        return side, side
+    if len(image_size) != 2:
+        raise ValueError(f"{_NAME}: image_size must be one number or (height, width), got {image_size!r}")
+    height, width = (whole_number(_NAME, f"image_size[{i}]", s, 1) for i, s in enumerate(image_size))
+    return height, width

@@ -1,0 +1,105 @@
+"""Checkpoints of other projects as models of this one: checked, and equal in what they compute."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from .._check import positive_number
+from ._faster_kan import OriginalState
+from ._foreign import read_tensors
+from .fasterkan import FasterKAN
+from .fasterkanvolver import FasterKANvolver
+
+SOURCES = ("faster-kan",)
+_NAME = "import_checkpoint"
+
+
+def import_checkpoint(
+    path: str | Path,
+    source: str = "faster-kan",
+    *,
+    image_size: int | Sequence[int] | None = None,
+    inv_denominator: float | None = None,
+    train_grid: bool = False,
+    train_inv_denominator: bool = False,
+    device: torch.device | str = "cpu",
+) -> FasterKAN | FasterKANvolver:
+    """Return the model in a checkpoint of another project, in eval mode and in the file's dtype.
+
+    Which model it is, its widths, channels and centres are read from the file. Learned centres stay where they are,
+    whatever their spacing. Nothing in the file is executed: `torch.load(weights_only=True)`, and no other way.
+
+    Args:
+        path: a state dict as `torch.save` (`.pt`, `.pth`) or safetensors (`.safetensors`) wrote it, also under
+            "state_dict", "model_state_dict" or "model", or with the prefixes of DataParallel and torch.compile.
+        source: the project that wrote it; "faster-kan" is A. Delis' FasterKAN.
+        image_size: H = W, or (H, W), in pixels, of the images that a FasterKANvolver shall take; the file does not
+            tell. Default 28.
+        inv_denominator: 1/h, only for a file that holds none: versions before 17 May 2024 used theirs (1 / 0.33 unless
+            another was set), but did not save it. Later versions save one and compute with 1.0 whatever it is, and so
+            does the imported model.
+        train_grid: learn the centres when the model is trained on; the file does not tell.
+        train_inv_denominator: learn 1/h, likewise.
+        device: where the model goes.
+
+    Raises:
+        CheckpointError: there is no file, it is damaged or would need pickle, or names, shapes, dtypes or values are
+            not those of a model of this source.
+        TypeError, ValueError: the source is unknown; image_size or inv_denominator does not suit the file.
+
+    Source: A. Delis, FasterKAN (2024).
+    """
+    if source not in SOURCES:
+        near = difflib.get_close_matches(str(source), SOURCES, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"{_NAME}: source {source!r} is unknown; {hint}known: {', '.join(SOURCES)}")
+    file = OriginalState(Path(path), read_tensors(Path(path)))
+    file, inverse = _with_inverse(file, inv_denominator)
+    trained = {"inv_denominator": inverse, "train_grid": train_grid, "train_inv_denominator": train_inv_denominator}
+    model = _empty(file, image_size, **trained)
+    state = file.convert(model)
+    for name, tensor in state.items():
+        if name.endswith("inv_denominator"):
+            tensor.fill_(inverse)
+    model.load_state_dict({name: tensor.to(device) for name, tensor in state.items()}, assign=True)
+    return model.eval()
+
+
+def _with_inverse(file: OriginalState, given: float | None) -> tuple[OriginalState, float]:
+    """Return the 1/h with which the original computed, and the file with one in every layer."""
+    names = [f"{file.layers}.{n}.rbf.inv_denominator" for n in range(file.count)]
+    if any(name in file.state for name in names):
+        if given is not None:
+            raise ValueError(
+                f"{_NAME}: {file.path} holds {names[0]}, which the original ignored: it computed with 1.0; leave "
+                "inv_denominator out"
+            )
+        return file, 1.0
+    if given is None:
+        raise file.error(
+            "lacks rbf.inv_denominator, as files of before 17 May 2024 (and FastKAN's) do, so it does not tell 1/h; "
+            f"give it: {_NAME}(path, inv_denominator=1 / 0.33) is that version's default"
+        )
+    inverse = positive_number(_NAME, "inv_denominator", given)
+    added = {name: torch.ones((), dtype=next(iter(file.state.values())).dtype) for name in names}
+    return OriginalState(file.path, {**file.state, **added}), inverse
+
+
+def _empty(
+    file: OriginalState, image_size: int | Sequence[int] | None, **trained: float | bool
+) -> FasterKAN | FasterKANvolver:
+    """The model in the file without its numbers, on the meta device."""
+    arguments = {**file.arguments(), **trained}
+    if not file.convolutional and image_size is not None:
+        raise ValueError(f"{_NAME}: image_size is for a FasterKANvolver, {file.path} holds a FasterKAN")
+    if file.convolutional:
+        FasterKANvolver([1], image_size=image_size, device="meta")  # what it says against image_size is no file's fault
+        arguments["image_size"] = image_size
+    try:
+        return (FasterKANvolver if file.convolutional else FasterKAN)(**arguments, device="meta")
+    except ValueError as error:
+        raise file.error(f"holds a model that cannot be used: {error}") from error
