@@ -14,7 +14,7 @@ from fasterkan.nn.base_branch import base_name, resolve_base
 @pytest.mark.parametrize(
     ("base", "name"),
     [(None, None), ("silu", "silu"), (F.silu, "silu"), (nn.SiLU(), "silu"), (nn.GELU(), "gelu"), (torch.tanh, "tanh")],
-    ids=str,
+    ids=["none", "name", "function", "silu-module", "gelu-module", "builtin"],
 )
 def test_names_find_the_same_function_again(base: object, name: str | None) -> None:
     assert base_name(base) == name
