@@ -82,7 +82,7 @@ def test_module_norm_is_used_as_it_is() -> None:
         ((6, 4), {"norm": 3}, TypeError, r"such as fk.LayerNorm\(affine=False\), or a module; got 3"),
         ((6, 4), {"base": "swish"}, ValueError, "one of silu, gelu, relu, tanh, identity; got 'swish'"),
         ((6, 4), {"base": nn.SiLU}, TypeError, "base must be None, a callable"),
-        ((6, 4), {"dtype": torch.int64}, (RuntimeError, TypeError), "floating"),
+        ((6, 4), {"dtype": torch.int64}, TypeError, "dtype must be a floating-point dtype, got torch.int64"),
         ((1, 4), {}, ValueError, 'LayerNorm of one feature is 0 whatever the input: use norm="feature"'),
         ((1, 4), {"norm": "rms"}, ValueError, 'RMSNorm of one feature is its sign, .* norm="feature"'),
     ],

@@ -76,11 +76,11 @@ class KANLinear(Calibratable):
         self.basis = RSWAF() if basis is None else basis
         if not isinstance(self.basis, Basis):
             raise TypeError(f"KANLinear: basis must be a Basis such as fk.RSWAF(num_grids=8), got {basis!r}")
+        if dtype is not None and not dtype.is_floating_point:
+            raise TypeError(f"KANLinear: dtype must be a floating-point dtype, got {dtype}")
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         shape = (self.out_features, self.in_features)
         self.weight = nn.Parameter(torch.empty(*shape, self.basis.num_basis, **factory))
-        if not self.weight.is_floating_point():
-            raise TypeError(f"KANLinear: dtype must be a floating-point dtype, got {dtype}")
         self.base = resolve_base(base)
         has_base = self.base is not None
         self.register_parameter("base_weight", nn.Parameter(torch.empty(*shape, **factory)) if has_base else None)
