@@ -30,6 +30,16 @@ def test_as_float_divides_by_255(flat: bool, shape: tuple[int, ...]) -> None:
     assert make(torch.full((5, 1, 1), 255, dtype=torch.uint8)).as_float().tolist() == [[1.0]] * 5
 
 
+def test_colour_has_a_dimension_of_channels() -> None:
+    data = make(torch.arange(5 * 12, dtype=torch.uint8).reshape(5, 3, 2, 2))
+    assert (data.channels, make().channels) == (3, 1)
+    assert repr(data) == "ImageDataset(letters, train: 5 images of 3 x 2 x 2, 3 classes)"
+    assert torch.equal(data.as_float(), torch.arange(60).reshape(5, 12) / 255)
+    assert torch.equal(data.as_float(flat=False), torch.arange(60).reshape(5, 3, 2, 2) / 255)
+    assert [part.images.shape for part in data.hold_out(2)] == [(3, 3, 2, 2), (2, 3, 2, 2)]
+    assert data[1][0].shape == (3, 2, 2)
+
+
 def test_hold_out_takes_the_last_rows() -> None:
     train, validation = make().hold_out(2)
     assert torch.equal(train.images, IMAGES[:3])
@@ -50,7 +60,12 @@ def test_hold_out_refuses(rows: object) -> None:
     ("images", "labels", "message"),
     [
         pytest.param(IMAGES.float(), LABELS, "images is torch.float32 [5, 2, 3], expected", id="float-images"),
-        pytest.param(IMAGES[0], LABELS, "images is torch.uint8 [2, 3], expected torch.uint8 [N, H, W]", id="one-image"),
+        pytest.param(
+            IMAGES[0],
+            LABELS,
+            "images is torch.uint8 [2, 3], expected torch.uint8 [N, H, W] or [N, C, H, W]",
+            id="one-image",
+        ),
         pytest.param(IMAGES, LABELS.int(), "labels is torch.int32 [5], expected torch.int64 [5]", id="int32-labels"),
         pytest.param(IMAGES, LABELS[:4], "labels is torch.int64 [4], expected torch.int64 [5]", id="too-few-labels"),
         pytest.param(IMAGES, LABELS[:, None], "labels is torch.int64 [5, 1]", id="labels-of-two-dimensions"),

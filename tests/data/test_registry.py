@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parents[2] / "data" / "mnist"
 
 
 def test_names() -> None:
-    assert names() == ("mnist", "fashion-mnist")
+    assert names() == ("mnist", "fashion-mnist", "cifar10")
 
 
 @pytest.mark.parametrize("name", ["mnist", "MNIST", "Mnist"])
@@ -26,20 +26,34 @@ def test_load_accepts_underscores(name: str, machine: Path) -> None:
         load(name, "test", machine, download=False)
 
 
+KNOWN = "known: mnist, fashion-mnist, cifar10, or the path of a folder of images"
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("minst", "unknown dataset 'minst'; did you mean 'mnist'? known: mnist, fashion-mnist"),
-        ("fashionmnist", "unknown dataset 'fashionmnist'; did you mean 'fashion-mnist'? known: mnist, fashion-mnist"),
-        ("xyz", "unknown dataset 'xyz'; known: mnist, fashion-mnist"),
-        ("", "unknown dataset ''; known: mnist, fashion-mnist"),
-        (None, "unknown dataset None; known: mnist, fashion-mnist"),
+        ("minst", f"unknown dataset 'minst'; did you mean 'mnist'? {KNOWN}"),
+        ("fashionmnist", f"unknown dataset 'fashionmnist'; did you mean 'fashion-mnist'? {KNOWN}"),
+        ("cifar", f"unknown dataset 'cifar'; did you mean 'cifar10'? {KNOWN}"),
+        ("xyz", f"unknown dataset 'xyz'; {KNOWN}"),
+        ("a/b\0", f"unknown dataset 'a/b\\x00'; {KNOWN}"),
+        ("", f"unknown dataset ''; {KNOWN}"),
+        (None, f"unknown dataset None; {KNOWN}"),
     ],
+    ids=lambda value: repr(value)[:12],
 )
-def test_unknown_names(name: str, message: str) -> None:
-    with pytest.raises(DataError) as caught:
-        load(name)
-    assert str(caught.value) == message
+@pytest.mark.parametrize("root", [None, "nowhere"])
+def test_unknown_names(name: str, message: str, root: str | None) -> None:
+    for call in (load, train_validation_test):
+        with pytest.raises(DataError) as caught:
+            call(name, root=root)
+        assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar-10", "CIFAR_10", "CIFAR10"])
+def test_cifar_has_many_spellings(name: str, machine: Path) -> None:
+    with pytest.raises(DataError, match="cifar10: found neither cifar-10-binary"):
+        load(name, "test", machine, download=False)
 
 
 def test_train_validation_test() -> None:

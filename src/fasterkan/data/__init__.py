@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from fasterkan.data.cifar import cifar10
 from fasterkan.data.errors import DataError
+from fasterkan.data.folder import image_folder
 from fasterkan.data.idx import read_idx
 from fasterkan.data.images import ImageDataset
 from fasterkan.data.registry import load, names, train_validation_test
 from fasterkan.data.sources import fashion_mnist, mnist
 
-__all__ = ["DataError", "ImageDataset", "fashion_mnist", "load", "mnist", "names", "read_idx", "train_validation_test"]
+__all__ = [
+    "DataError",
+    "ImageDataset",
+    "cifar10",
+    "fashion_mnist",
+    "image_folder",
+    "load",
+    "mnist",
+    "names",
+    "read_idx",
+    "train_validation_test",
+]

@@ -6,7 +6,7 @@ import http.client
 import logging
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fasterkan._files import write_atomically
@@ -33,26 +33,59 @@ def download(file: KnownFile, mirrors: Sequence[str], folder: Path, *, timeout: 
     Raises:
         DataError: no mirror gave the file; every address is listed with its reason.
     """
+
+    def content(compressed: bytes, url: str) -> bytes:
+        plain = gunzip(compressed, url, file.nbytes)
+        file.check(plain, url)
+        return plain
+
+    return download_verified(f"{file.name}.gz", mirrors, folder, file.nbytes + _SLACK, content, timeout=timeout)
+
+
+def download_verified(
+    name: str,
+    mirrors: Sequence[str],
+    folder: Path,
+    limit: int,
+    verify: Callable[[bytes, str], bytes],
+    *,
+    timeout: float = 30.0,
+) -> bytes:
+    """Get NAME from the first mirror whose answer passes, and keep it as it came; see `download`.
+
+    Args:
+        name: of the file, appended to a mirror's address.
+        mirrors: addresses that end in a slash, tried in order.
+        folder: where it is kept.
+        limit: bytes of an answer that are read at most.
+        verify: of an answer and its address, returns the content or raises DataError.
+        timeout: seconds without an answer after which a mirror is given up.
+
+    Returns:
+        What `verify` made of the answer.
+
+    Raises:
+        DataError: no mirror gave the file.
+    """
     failures = []
     for mirror in mirrors:
-        url = f"{mirror}{file.name}.gz"
+        url = f"{mirror}{name}"
         _LOGGER.info("downloading %s", url)
         try:
-            compressed = _get(url, file.nbytes + _SLACK, timeout)
-            content = gunzip(compressed, url, file.nbytes)
-            file.check(content, url)
+            answer = _get(url, limit, timeout)
+            content = verify(answer, url)
         except DataError as error:
             failures.append(str(error))
             continue
         if failures:
-            _LOGGER.warning("%s came from the mirror %s, because %s", file.name, mirror, "; ".join(failures))
+            _LOGGER.warning("%s came from the mirror %s, because %s", name, mirror, "; ".join(failures))
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically({folder / f"{file.name}.gz": compressed})
+            write_atomically({folder / name: answer})
         except OSError as error:
-            _LOGGER.warning("%s is not kept in %s, it will be downloaded again: %s", file.name, folder, error)
+            _LOGGER.warning("%s is not kept in %s, it will be downloaded again: %s", name, folder, error)
         return content
-    raise DataError(f"no mirror gave {file.name}.gz: {'; '.join(failures)}")
+    raise DataError(f"no mirror gave {name}: {'; '.join(failures)}")
 
 
 def _get(url: str, limit: int, timeout: float) -> bytes:

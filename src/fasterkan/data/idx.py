@@ -46,15 +46,20 @@ def read_idx(path: str | os.PathLike[str]) -> torch.Tensor:
 
 def read_content(path: Path, limit: int | None = None) -> bytes:
     """Return a file's content, decompressed when its name ends in `.gz`; at most limit + 1 bytes of it."""
-    compressed = path.suffix == ".gz"
+    if path.suffix == ".gz":
+        return gunzip(read_raw(path), str(path), limit)
+    return read_raw(path, limit)
+
+
+def read_raw(path: Path, limit: int | None = None) -> bytes:
+    """Return a file's bytes as they are, at most limit + 1 of them."""
     try:
         with path.open("rb") as file:
-            data = file.read() if compressed or limit is None else file.read(limit + 1)
+            return file.read(-1 if limit is None else limit + 1)
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}); expected a readable file") from error
-    return gunzip(data, str(path), limit) if compressed else data
 
 
 def gunzip(data: bytes, where: str, limit: int | None = None) -> bytes:

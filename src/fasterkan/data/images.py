@@ -11,13 +11,13 @@ from fasterkan.data.errors import DataError
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageDataset:
-    """Grey images and their labels, whole, as two tensors.
+    """Grey or colour images and their labels, whole, as two tensors.
 
     It has a length and gives `(image, label)` for an index, so `torch.utils.data.DataLoader` takes it as it is; for
     images that fit in memory, indexing `images` and `labels` with a tensor of rows is much faster.
 
     Attributes:
-        images: uint8 tensor [N, H, W], 0 is background, 255 full ink.
+        images: uint8 tensor [N, H, W] (grey) or [N, C, H, W] (C channels); of digits, 0 is background, 255 full ink.
         labels: int64 tensor [N], in 0 .. num_classes - 1.
         classes: the name of each label.
         name: the data set, such as "mnist".
@@ -40,8 +40,10 @@ class ImageDataset:
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
-        if images.dtype != torch.uint8 or images.ndim != 3:
-            raise DataError(f"ImageDataset: images is {_describe(images)}, expected torch.uint8 [N, H, W]")
+        if images.dtype != torch.uint8 or images.ndim not in (3, 4):
+            raise DataError(
+                f"ImageDataset: images is {_describe(images)}, expected torch.uint8 [N, H, W] or [N, C, H, W]"
+            )
         if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
             raise DataError(f"ImageDataset: labels is {_describe(labels)}, expected torch.int64 [{len(images)}]")
         if len(labels) and (int(labels.min()) < 0 or int(labels.max()) >= len(self.classes)):
@@ -55,6 +57,11 @@ class ImageDataset:
         """The number of classes."""
         return len(self.classes)
 
+    @property
+    def channels(self) -> int:
+        """C, 1 for grey images [N, H, W]."""
+        return 1 if self.images.ndim == 3 else self.images.shape[1]
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -62,21 +69,22 @@ class ImageDataset:
         return self.images[index], self.labels[index]
 
     def __repr__(self) -> str:
-        rows, height, width = self.images.shape
-        size = f"{rows:,} images of {height} x {width}"
-        return f"ImageDataset({self.name}, {self.split}: {size}, {self.num_classes} classes)"
+        rows, *shape = self.images.shape
+        size = " x ".join(map(str, shape))
+        return f"ImageDataset({self.name}, {self.split}: {rows:,} images of {size}, {self.num_classes} classes)"
 
     def as_float(self, *, flat: bool = True) -> torch.Tensor:
         """Return all images as float32 in [0, 1], image / 255.
 
         Args:
-            flat: True for rows [N, H * W], as a dense layer takes them; False for [N, 1, H, W], as a convolution does.
+            flat: True for rows [N, H * W] or [N, C * H * W], as a dense layer takes them; False for [N, 1, H, W] or
+                [N, C, H, W], as a convolution does.
 
         Returns:
             A new tensor; four times the memory of `images`.
         """
         scaled = self.images.to(torch.float32) / 255
-        return scaled.flatten(1) if flat else scaled.unsqueeze(1)
+        return scaled.flatten(1) if flat else scaled.reshape(len(scaled), self.channels, *scaled.shape[-2:])
 
     def hold_out(self, rows: int) -> tuple[ImageDataset, ImageDataset]:
         """Split off the last rows for validation.

@@ -5,56 +5,77 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable
+from pathlib import Path
 
+from fasterkan.data.cifar import cifar10
 from fasterkan.data.errors import DataError
+from fasterkan.data.folder import SPLITS, image_folder, is_folder
 from fasterkan.data.images import ImageDataset
 from fasterkan.data.sources import fashion_mnist, mnist
 
-_LOADERS: dict[str, Callable[..., ImageDataset]] = {"mnist": mnist, "fashion-mnist": fashion_mnist}
+_LOADERS: dict[str, Callable[..., ImageDataset]] = {"mnist": mnist, "fashion-mnist": fashion_mnist, "cifar10": cifar10}
 
 
 def names() -> tuple[str, ...]:
-    """Return the names that `load` knows."""
+    """Return the names that `load` knows; besides, it takes the path of a folder of images."""
     return tuple(_LOADERS)
 
 
 def load(
-    name: str, split: str = "train", root: str | os.PathLike[str] | None = None, *, download: bool = True
+    name: str | os.PathLike[str],
+    split: str = "train",
+    root: str | os.PathLike[str] | None = None,
+    *,
+    download: bool = True,
+    size: tuple[int, int] | None = (28, 28),
+    channels: int = 1,
 ) -> ImageDataset:
     """Load a data set by name.
 
     Args:
-        name: one of `names()`; upper case and `_` for `-` are accepted.
-        split: "train" or "test".
-        root: a folder to look in, and only there; None: every place (see `mnist`).
+        name: one of `names()`; upper case and `_` for `-` are accepted, and `cifar-10`. Or the path of a folder that
+            holds a folder of images for each class, see `image_folder`; a name of ours comes first, so write `./mnist`
+            for a folder of that name.
+        split: "train" or "test"; of a folder also "validation".
+        root: a folder to look in, and only there; None: every place (see `mnist`). A folder's path is taken below it.
         download: whether files found nowhere are downloaded into the cache.
+        size: of a folder's images, as in `image_folder`.
+        channels: of a folder's images, as in `image_folder`.
 
     Raises:
-        DataError: unknown name or split; a file is missing, damaged or not the published one.
+        DataError: neither a known name nor a folder; unknown split; a file is missing, damaged or not the published
+            one.
 
     Example:
         >>> load("minst")
         Traceback (most recent call last):
-        fasterkan.data.errors.DataError: unknown dataset 'minst'; did you mean 'mnist'? known: mnist, fashion-mnist
+        fasterkan.data.errors.DataError: unknown dataset 'minst'; did you mean 'mnist'? known: mnist, fashion-mnist, \
+cifar10, or the path of a folder of images
     """
-    key = str(name).lower().replace("_", "-")
-    if key not in _LOADERS:
-        near = difflib.get_close_matches(key, _LOADERS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ";"
-        raise DataError(f"unknown dataset {name!r}{hint} known: {', '.join(_LOADERS)}")
-    return _LOADERS[key](split, root, download=download)
+    if (loader := _loader(name)) is not None:
+        return loader(split, root, download=download)
+    return image_folder(_folder(name, root), split, size, channels)
 
 
 def train_validation_test(
-    name: str, root: str | os.PathLike[str] | None = None, *, validation: int = 5_000, download: bool = True
+    name: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None = None,
+    *,
+    validation: int = 5_000,
+    download: bool = True,
+    size: tuple[int, int] | None = (28, 28),
+    channels: int = 1,
 ) -> tuple[ImageDataset, ImageDataset, ImageDataset]:
     """Load a data set in three parts: to train on, to choose by, and to report on once.
 
     Args:
-        name: one of `names()`.
+        name: as for `load`.
         root: as for `load`.
-        validation: how many of the last training images are held out, 1 to N - 1.
+        validation: how many of the last training images are held out, 1 to N - 1; a folder has its own validation
+            split.
         download: as for `load`.
+        size: as for `load`.
+        channels: as for `load`.
 
     Returns:
         `(train, validation, test)`; for MNIST 55,000, 5,000 and 10,000 images.
@@ -62,5 +83,27 @@ def train_validation_test(
     Raises:
         DataError: as for `load`, or `validation` out of range.
     """
-    train, held_out = load(name, "train", root, download=download).hold_out(validation)
-    return train, held_out, load(name, "test", root, download=download)
+    loader = _loader(name)
+    if loader is None:
+        folder = _folder(name, root)
+        train, held_out, test = (image_folder(folder, split, size, channels) for split in SPLITS)
+        return train, held_out, test
+    train, held_out = loader("train", root, download=download).hold_out(validation)
+    return train, held_out, loader("test", root, download=download)
+
+
+def _loader(name: object) -> Callable[..., ImageDataset] | None:
+    key = str(name).lower().replace("_", "-")
+    return _LOADERS.get({"cifar-10": "cifar10"}.get(key, key))
+
+
+def _folder(name: str | os.PathLike[str], root: str | os.PathLike[str] | None) -> Path:
+    """The folder of images that a name stands for, or the one message."""
+    if is_folder(name):
+        below = Path(root or "", name)
+        return below if is_folder(below) else Path(name)
+    if root is not None and name and is_folder(below := Path(root, str(name))):
+        return below
+    near = difflib.get_close_matches(str(name).lower().replace("_", "-"), _LOADERS, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    raise DataError(f"unknown dataset {name!r}{hint} known: {', '.join(_LOADERS)}, or the path of a folder of images")
