@@ -23,6 +23,8 @@ LAYERS = {
     "testing": 3,  # beside the others: they may not import it (see `imports_that_break_the_rule`)
     "models": 3,
     "data": 4,
+    "diagnosis": 5,
+    "vision": 4,
     "train": 5,
     "interpret": 6,
     "export": 7,
@@ -175,6 +177,7 @@ sys.stderr.write(json.dumps({
 }))
 """
 HEAVY = {
+    "PIL",
     "hypothesis",
     "matplotlib",
     "pandas",

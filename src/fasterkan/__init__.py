@@ -1,8 +1,9 @@
 """fasterkan: Kolmogorov-Arnold networks near the price of a plain MLP."""
 
-from . import bases, data, models, nn, ops
+from . import bases, data, diagnosis, models, nn, ops
 from ._version import __version__
 from .bases import RSWAF, Basis
+from .diagnosis import diagnose
 from .models import KAN, CheckpointError, FasterKAN, FasterKANvolver, from_pretrained, import_checkpoint
 from .nn import (
     FeatureNorm,
@@ -30,6 +31,8 @@ __all__ = [
     "bases",
     "calibrate",
     "data",
+    "diagnose",
+    "diagnosis",
     "from_pretrained",
     "import_checkpoint",
     "models",

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from .._version import __version__
 from ..train import TrainingError
-from . import evaluate, info, train
+from . import diagnose, evaluate, info, predict, train
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 _PACKAGE = Path(__file__).parent.parent
@@ -97,6 +97,8 @@ def _options(
 app.command("train", help=train.HELP, epilog=_EPILOG)(train.train_command)
 app.command("eval", help=evaluate.HELP, epilog=_EPILOG)(evaluate.evaluate_command)
 app.command("info", help=info.HELP, epilog=_EPILOG)(info.info_command)
+app.command("diagnose", help=diagnose.HELP, epilog=_EPILOG)(diagnose.diagnose_command)
+app.command("predict", help=predict.HELP, epilog=_EPILOG)(predict.predict_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

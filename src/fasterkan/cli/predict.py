@@ -1,0 +1,143 @@
+"""`fasterkan predict`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.bar import Bar
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from ..models import KAN, FasterKANvolver, Pretrained, from_pretrained
+from ..train import RunFolder, RunFolderError
+from ..vision import Digit, ImageError, digit_from_image, find_images
+from .text import percent
+
+_BAR = 30
+"""Width of the bar of probability 1, in characters."""
+
+HELP = """Say which digits photographs or drawings show.
+
+Needs Pillow: pip install "fasterkan[vision]". IMAGES are files, folders or globs.
+
+\b
+Examples:
+  fasterkan predict runs/first seven.jpg
+  fasterkan predict runs/first scans "more/**/*.png" --json
+
+\b
+Exit codes: 0 all read; 1 some images could not be read (said on stderr); 2 none could, or bad usage.
+"""
+
+
+def predict_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or of a saved model.")],
+    images: Annotated[list[str], typer.Argument(help="Image files, folders of images, or globs.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each image, a line each.")] = False,
+    top: Annotated[int, typer.Option(min=1, help="Number of classes shown with their probability.")] = 3,
+) -> None:
+    """Run `fasterkan predict`."""
+    model = _load(run)
+    digits, problems = _read(images)
+    for problem in problems:
+        typer.secho(f"error: {problem}", fg="red", err=True)
+    if digits:
+        probabilities = _probabilities(model, torch.stack([digit.pixels for _, digit in digits]))
+        if as_json:
+            _print_json(digits, probabilities)
+        elif len(digits) == 1:
+            _print_one(*digits[0], probabilities[0], top)
+        else:
+            _print_table(digits, probabilities, top)
+    if problems:
+        raise typer.Exit(1 if digits else 2)
+
+
+def _load(folder: Path) -> Pretrained:
+    """The model of a run, or one that `save_pretrained` wrote, checked to read 28 x 28 pixels."""
+    if not folder.is_dir():
+        raise RunFolderError(f"{folder} is no folder; give one that `fasterkan train` or `save_pretrained` wrote")
+    run = RunFolder(folder)
+    if run.is_run() and (dataset := run.load_config().dataset) != "mnist":
+        typer.echo(f"note: the model was trained on {dataset}, not on mnist; classes are numbers", err=True)
+    model = from_pretrained(run.model if run.is_run() else folder)
+    if isinstance(model, KAN):
+        shape: tuple[int, ...] = (model.layers_hidden[0],)
+    elif isinstance(model, FasterKANvolver):
+        shape = (model.in_channels, *model.image_size)
+    else:
+        raise ValueError(f"{folder} holds a {type(model).__name__}; predict takes a FasterKAN, KAN or FasterKANvolver")
+    if shape not in ((784,), (1, 28, 28)):
+        sizes = " x ".join(map(str, shape))
+        raise ValueError(f"{folder} holds a model of {sizes} inputs; predict needs 784 (28 x 28 grey pixels)")
+    return model
+
+
+def _read(words: Sequence[str]) -> tuple[list[tuple[Path, Digit]], list[str]]:
+    """The digits of all images that can be read, and what is wrong with the others."""
+    digits, problems = [], []
+    for word in words:
+        try:
+            paths = find_images(word)
+        except ImageError as error:
+            problems.append(str(error))
+            continue
+        for path in paths:
+            try:
+                digits.append((path, digit_from_image(path)))
+            except ImageError as error:
+                problems.append(str(error))
+            except ImportError as error:
+                raise ValueError(str(error)) from error
+    return digits, problems
+
+
+@torch.no_grad()
+def _probabilities(model: Pretrained, pixels: Tensor) -> Tensor:
+    """Of each class for images [N, 28, 28], float64 [N, C]."""
+    dtype = next(model.parameters()).dtype
+    return model.eval()(pixels.flatten(1).to(dtype)).double().softmax(-1)
+
+
+def _print_json(digits: Sequence[tuple[Path, Digit]], probabilities: Tensor) -> None:
+    for (path, digit), row in zip(digits, probabilities, strict=True):
+        about = {"image": str(path), "class": int(row.argmax()), "probabilities": row.tolist()}
+        typer.echo(json.dumps({**about, **digit.report.to_dict()}))
+
+
+def _print_one(path: Path, digit: Digit, probabilities: Tensor, top: int) -> None:
+    """The most likely classes as bars, and what was done to the image."""
+    typer.echo(f"{path}: {int(probabilities.argmax())}")
+    table = Table.grid(padding=(0, 1))
+    for share, number in _best(probabilities, top):
+        table.add_row(f"  {number}", Bar(1, 0, share, width=_BAR, color="green"), percent(share).rjust(8))
+    Console().print(table)
+    typer.echo("\n".join(f"  - {step}" for step in digit.report.steps))
+
+
+def _print_table(digits: Sequence[tuple[Path, Digit]], probabilities: Tensor, top: int) -> None:
+    """One row an image."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("image", overflow="fold")
+    table.add_column("class", justify="right")
+    table.add_column("")
+    table.add_column("probability", justify="right")
+    if top > 1:
+        table.add_column("then", overflow="fold")
+    for (path, _), row in zip(digits, probabilities, strict=True):
+        (share, number), *others = _best(row, top)
+        then = [", ".join(f"{n} {percent(s)}" for s, n in others)] if top > 1 else []
+        bar = Bar(1, 0, share, width=_BAR // 2, color="green")
+        table.add_row(str(path), str(number), bar, percent(share), *then)
+    Console(markup=False, highlight=False).print(table)
+
+
+def _best(probabilities: Tensor, top: int) -> list[tuple[float, int]]:
+    best = probabilities.topk(min(top, probabilities.numel()))
+    return list(zip(best.values.tolist(), best.indices.tolist(), strict=True))

@@ -1,0 +1,70 @@
+"""The one function of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import Tensor, nn
+
+from .._check import whole_number
+from ..data import ImageDataset
+from ..nn import KANLinear
+from .advice import findings
+from .batches import batches
+from .measure import measure
+from .observe import observe
+from .report import Diagnosis
+
+
+def diagnose(
+    model: nn.Module,
+    data: Tensor | tuple[Tensor, Tensor] | Iterable[Any] | ImageDataset,
+    *,
+    rows: int = 2048,
+    loss: Callable[[Any, Any], Tensor] | None = None,
+) -> Diagnosis:
+    """Look at how data goes through the KANLinear layers of a model, and say what ails them and what to change.
+
+    The model is run in evaluation mode and left exactly as it was: modes, gradients, hooks, buffers, random state.
+
+    Args:
+        model: a layer, a KAN, a FasterKANvolver, or any module that contains KANLinear layers.
+        data: inputs [N, ...] as one tensor; a pair (x, y) of tensors; an iterable of batches, each x or (x, y), such as
+            a DataLoader (an iterator is used up as far as it is read); or an ImageDataset, given flat unless the model
+            has convolutions.
+        rows: how many rows are looked at, evenly spread over tensors and data sets, else the first.
+        loss: loss(output, y) -> a scalar, a mean over rows, whose gradients are measured; y is None without targets.
+            Default: cross-entropy for labels, the mean squared error for targets of the outputs' shape, and without
+            targets the mean square of the outputs.
+
+    Returns:
+        A report: one entry a layer, findings with advice, `str(report)` a table, `report.to_dict()` for JSON. The
+        thresholds are in `fasterkan.diagnosis.thresholds`, with their reasons.
+
+    Raises:
+        TypeError: the model is no module, or the data or the loss is none of these kinds.
+        ValueError: the model has no KANLinear layer, the data holds no row, or labels do not fit the outputs.
+
+    Example:
+        >>> import fasterkan as fk, torch
+        >>> fk.diagnose(fk.KAN([8, 16, 3]), torch.randn(512, 8)).healthy
+        True
+    """
+    rows = whole_number("diagnose", "rows", rows, 1)
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"diagnose: model must be a module with KANLinear layers, got {type(model).__name__}")
+    if not any(isinstance(module, KANLinear) for module in model.modules()):
+        raise ValueError(f"diagnose: {type(model).__name__} has no KANLinear layer")
+    if loss is not None and not callable(loss):
+        raise TypeError(f"diagnose: loss must be a function of (output, y), got {loss!r}")
+    seen = observe(model, lambda: batches(data, rows, model), loss)
+    if not seen.rows:
+        raise ValueError("diagnose: the data holds no row; give at least one batch")
+    order = [*seen.reached, *(name for name in seen.seen if name not in seen.reached)]
+    layers = [measure(name, seen.seen[name], seen.rows) for name in order]
+    ratio = None
+    if layers[0].output_grad and layers[-1].output_grad is not None:
+        ratio = layers[-1].output_grad / layers[0].output_grad
+    where = None if seen.nonfinite is None else seen.nonfinite[0] or "the data"
+    return Diagnosis(tuple(layers), findings(seen, layers, ratio), seen.rows, seen.loss, ratio, where)

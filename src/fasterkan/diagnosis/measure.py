@@ -1,0 +1,117 @@
+"""Numbers about the functions of one layer over the data it sees, in float64."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..nn import KANLinear
+from .observe import Seen
+from .report import LayerReport
+from .thresholds import DEAD_VALUE, DEAD_WEIGHT, FLAT, RANK
+
+_VALUES = 4_000_000  # of phi held at once
+_NODES = 513
+
+
+def measure(name: str, seen: Seen, rows: int) -> LayerReport:
+    """Return the report of one layer.
+
+    Args:
+        name: of the layer.
+        seen: what went through it.
+        rows: rows of data behind the sums.
+    """
+    layer = seen.layer
+    report = LayerReport(name, layer.in_features, layer.out_features, layer.basis.num_basis, **_shape_of_grid(layer))
+    if seen.output_count:
+        report = dataclasses.replace(report, output_rms=(seen.output_squares / seen.output_count) ** 0.5)
+    report = dataclasses.replace(
+        report,
+        weight_grad=None if seen.weight_grad is None else float(seen.weight_grad.norm()) / rows,
+        input_grad=None if seen.input_squares is None else seen.input_squares**0.5 / rows,
+        output_grad=None if seen.output_grad_squares is None else seen.output_grad_squares**0.5 / rows,
+    )
+    z = torch.cat(seen.z) if seen.z else torch.empty(0, layer.in_features, dtype=torch.float64)
+    z = z[torch.isfinite(z).all(1)]
+    parameters = [layer.weight, *layer.basis_tensors().values()]
+    if not len(z) or not all(bool(torch.isfinite(p).all()) for p in parameters):
+        return report
+    return dataclasses.replace(report, rows=len(z), **_over_data(layer, z))
+
+
+def grid_ends(layer: KANLinear) -> tuple[Tensor, Tensor]:
+    """Return the first and last centre as they are now, scalars or [I]; of a basis without a grid its grid_range."""
+    grid = _tensors(layer).get("grid")
+    if grid is None or grid.shape[-1] != layer.basis.num_basis:
+        low, high = torch.tensor(layer.basis.grid_range, dtype=torch.float64)
+        return low, high
+    return grid.amin(-1), grid.amax(-1)
+
+
+def _tensors(layer: KANLinear) -> dict[str, Tensor]:
+    return {k: t.detach().to("cpu", torch.float64) for k, t in layer.basis_tensors().items()}
+
+
+def _over_data(layer: KANLinear, z: Tensor) -> dict[str, Any]:
+    """Everything that needs phi over the data; z is [S, I]."""
+    count, features, functions = *z.shape, layer.basis.num_basis
+    value_peak, slope_peak = _peaks(layer)
+    gram = torch.zeros(features, functions, functions, dtype=torch.float64)
+    size = torch.zeros(features, functions, dtype=torch.float64)
+    flat = 0
+    for phi, slope in _tables(layer, z):
+        gram += torch.einsum("sik,sil->ikl", phi, phi)
+        size += phi.abs().sum(0)
+        unseen = phi.abs().amax(-1) < FLAT * value_peak
+        flat += int((unseen | (slope.abs().amax(-1) < FLAT * slope_peak)).sum())
+    low, high = grid_ends(layer)
+    roots = torch.linalg.eigvalsh(gram / count)  # [I, K], ascending
+    largest = roots[:, -1:].clamp_min(torch.finfo(torch.float64).tiny)
+    smallest = roots[:, :1].clamp_min(torch.finfo(torch.float64).eps * largest)
+    weight = layer.weight.detach().to("cpu", torch.float64)
+    rms = weight.square().mean().sqrt()
+    dead = (size / count < DEAD_VALUE * size.max() / count) | (weight.abs().amax(0) <= DEAD_WEIGHT * rms)
+    return {
+        "outside": float(((z < low) | (z > high)).double().mean()),
+        "dead": float(dead.double().mean()),
+        "independent": float((roots > RANK * largest).sum(-1).double().mean()),
+        "condition": float((largest / smallest).log().mean().exp()),
+        "saturated": flat / z.numel(),
+    }
+
+
+def _tables(layer: KANLinear, z: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """phi and its slope [S', I, K] for some rows at a time."""
+    params = _tensors(layer)
+    with torch.no_grad():
+        for part in z.split(max(1, _VALUES // (z.shape[1] * layer.basis.num_basis))):
+            yield layer.basis.evaluate(part, params), layer.basis.derivative(part, params)
+
+
+def _peaks(layer: KANLinear) -> tuple[float, float]:
+    """The largest value and slope of any function on the grid."""
+    low, high = grid_ends(layer)
+    t = torch.linspace(0, 1, _NODES, dtype=torch.float64).unsqueeze(-1)
+    nodes = (low + t * (high - low)).expand(-1, layer.in_features)
+    pairs = [(float(phi.abs().max()), float(slope.abs().max())) for phi, slope in _tables(layer, nodes)]
+    return max(value for value, _ in pairs), max(slope for _, slope in pairs)
+
+
+def _shape_of_grid(layer: KANLinear) -> dict[str, Any]:
+    """How the centres lie, and the width of the functions; nothing for a basis without a grid."""
+    tensors = _tensors(layer)
+    grid = tensors.get("grid")
+    if grid is None or grid.shape[-1] < 2 or not bool(torch.isfinite(grid).all()):
+        return {}
+    mean = (grid.amax(-1) - grid.amin(-1)) / (grid.shape[-1] - 1)
+    mean = mean.clamp_min(torch.finfo(torch.float64).tiny)
+    found: dict[str, Any] = {"grid_gap": float((grid.diff(dim=-1).amin(-1) / mean).min())}
+    if (inverse := tensors.get("inv_denominator")) is not None and bool(torch.isfinite(inverse).all()):
+        ratio = 1 / (inverse.abs() * mean)
+        found["width"] = float(ratio.flatten()[ratio.log().abs().argmax()])
+    return found

@@ -1,0 +1,72 @@
+"""From any mode of Pillow's (palette, CMYK, 1 bit, 16 bit, alpha) to grey."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import pillow
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_OPAQUE = 0.5
+"""An image with more than this share of it opaque is a photograph with transparent edges, not a drawing on nothing."""
+
+
+def grey_image(image: Image) -> tuple[Image, list[str]]:
+    """Return an image as luminance in [0, 1], and what was done in words.
+
+    Integers are divided by their type's largest value (16 bits where Pillow holds them in 32), floating point is
+    stretched to [0, 1]. A transparent drawing is laid on white, or on black if the drawing is light; a picture that is
+    mostly opaque is laid on its own median.
+
+    Args:
+        image: an image in any mode.
+
+    Returns:
+        An image of mode "F" and the same size, and the steps.
+    """
+    library = pillow("Image")
+    if image.mode == "F" or image.mode.startswith("I"):
+        values, step = _wide(np.asarray(image))
+        return library.fromarray(values), [step]
+    steps = []
+    if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
+        visible = np.asarray(image.convert("RGBA"))
+        values, ground = _laid_on_paper(visible)
+        steps += [f"laid the transparent image on {ground}"] if ground else []
+    else:
+        rgb = image if image.mode in ("1", "L", "RGB") else image.convert("RGB")
+        values = np.asarray(rgb.convert("L"))
+    if image.mode not in ("1", "L", "LA", "La"):
+        steps.append(f"made it grey (was {image.mode})")
+    return library.fromarray(values.astype(np.float32) / 255), steps
+
+
+def _wide(values: np.ndarray) -> tuple[np.ndarray, str]:
+    """Values of 16 or 32 bits, or floating point, to [0, 1]."""
+    if values.dtype.kind == "f":
+        low, high = float(values.min()), float(values.max())
+        return ((values - low) / max(high - low, 1e-30)).astype(np.float32), "stretched floating point to [0, 1]"
+    largest = 65535 if values.max() <= 65535 else int(values.max())
+    return (values / largest).astype(np.float32), "scaled 16 bits" if largest == 65535 else "scaled 32 bits"
+
+
+def _laid_on_paper(rgba: np.ndarray) -> tuple[np.ndarray, str | None]:
+    """Luminance [H, W] in 0..255 of RGBA [H, W, 4] over a ground that shows the drawing, and its name."""
+    grey = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    alpha = rgba[..., 3].astype(np.float32) / 255
+    share = float(alpha.mean())
+    if share == 1:
+        return grey, None
+    if share == 0:
+        return np.full_like(grey, 255), "white"
+    if share > _OPAQUE:
+        ground, name = float(np.median(grey[alpha > _OPAQUE])), "the colour of its paper"
+    elif float((grey * alpha).sum() / alpha.sum()) > 127.5:
+        ground, name = 0.0, "black"
+    else:
+        ground, name = 255.0, "white"
+    return grey * alpha + ground * (1 - alpha), name

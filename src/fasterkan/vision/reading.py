@@ -1,0 +1,168 @@
+"""From an image file of any kind to one grey picture, upright and of a size to work with."""
+
+from __future__ import annotations
+
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .errors import ImageError, pillow
+from .grey import grey_image
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_PIXELS = 80_000_000
+"""Larger images are refused by their header, before they are decoded."""
+MIN_SIDE = 8
+"""Of the shorter side, in pixels: less shows no digit."""
+WORKING_SIDE = 640
+"""Larger images are scaled down to this longer side, in pixels."""
+
+_ORIENTATION = 0x0112
+_TURNS = range(2, 9)
+_HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "PPM")
+_REDUCIBLE = ("L", "LA", "RGB", "RGBA", "CMYK")
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow's decoders raise for damaged files."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A grey picture and where it came from.
+
+    Attributes:
+        grey: float32 [H, W] in [0, 1], 0 is black; H, W at most 640.
+        name: what messages call it: the file, or "image".
+        size: (width, height) of the image in pixels, upright, before it was scaled.
+        steps: what was done, in words.
+    """
+
+    grey: Tensor
+    name: str
+    size: tuple[int, int]
+    steps: tuple[str, ...]
+
+
+def read_image(image: str | Path | Image) -> Picture:
+    """Return an image as a grey picture, upright, transparency and colours gone.
+
+    Args:
+        image: a file (PNG, JPEG, GIF, BMP, TIFF, WebP, AVIF, PPM), or an image of Pillow's in any mode.
+
+    Raises:
+        ImageError: no file, empty, not an image, damaged, more than 80 million pixels (found out from the header,
+            nothing is decoded), a side below 8 pixels, or pixels that are not finite.
+        ImportError: Pillow is not installed.
+    """
+    if not isinstance(image, str | Path):
+        name = str(getattr(image, "filename", "") or "image")
+        _check_size(name, *image.size)
+        with _explained(name):
+            return _picture(image.copy(), name)
+    name = str(image)
+    _check_file(Path(image))
+    with _explained(name), pillow("Image").open(image, formats=_FORMATS) as opened:
+        _check_size(name, *opened.size)
+        return _picture(opened, name)
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn what Pillow raises into one message of ours."""
+    library = pillow("Image")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ImageError:
+        raise
+    except library.DecompressionBombError as error:
+        pixels = re.search(r"\d+", str(error))
+        raise _too_large(name, f"{int(pixels[0]):,}" if pixels else "too many") from error
+    except library.UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not an image that can be read; {_advice(name)}") from error
+    except _DAMAGE as error:
+        raise ImageError(f"{name} is damaged or incomplete ({error}); copy or save it again") from error
+
+
+def _picture(image: Image, name: str) -> Picture:
+    """Decode, turn upright, make grey, scale down."""
+    steps = []
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        image.seek(0)
+        steps.append("took the first frame of several")
+    size = image.size
+    image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # JPEG can be decoded at a fraction of its size
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    if orientation in _TURNS:
+        image = pillow("ImageOps").exif_transpose(image)
+        size = size[::-1] if orientation >= 5 else size
+        steps.append("turned it as its EXIF orientation says")
+    if (factor := max(image.size) // WORKING_SIDE) > 1 and image.mode in _REDUCIBLE:
+        image = image.reduce(factor)  # a first step in the image's own mode, in little memory
+    grey, done = grey_image(image)
+    longer = max(size)
+    if longer > WORKING_SIDE:
+        width, height = (max(1, round(side * WORKING_SIDE / longer)) for side in size)
+        grey = grey.resize((width, height), pillow("Image").Resampling.BOX)
+        done.append(f"scaled {size[0]} x {size[1]} pixels down to {width} x {height}")
+    values = torch.from_numpy(np.array(grey, dtype=np.float32))  # [H, W]
+    if not values.isfinite().all():
+        raise ImageError(f"{name} has pixels that are not finite; save it again as PNG")
+    return Picture(values.clamp(0, 1), name, size, (*steps, *done))
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise ImageError(f"{path} is a folder, expected an image file")
+    if not path.exists():
+        raise ImageError(f"{path}: no such file")
+    if not path.is_file():
+        raise ImageError(f"{path} is no regular file, expected an image file")
+    if path.stat().st_size == 0:
+        raise ImageError(f"{path} is empty (0 bytes); copy or save it again")
+
+
+def _check_size(name: str, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise _too_large(name, f"{width:,} x {height:,}")
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"{name} is {width} x {height} pixels, expected at least {MIN_SIDE} x {MIN_SIDE}")
+
+
+def _too_large(name: str, size: str) -> ImageError:
+    return ImageError(f"{name} has {size} pixels, at most {MAX_PIXELS:,} are read; scale it down or crop it")
+
+
+def _advice(name: str) -> str:
+    """What to do about a file that is no image: phones save HEIC, which Pillow does not read."""
+    with Path(name).open("rb") as file:
+        head = file.read(12)
+    if head[4:8] == b"ftyp" and head[8:] in _HEIC:
+        return "it is a HEIC photograph: export it as JPEG"
+    return "expected PNG, JPEG, GIF, BMP, TIFF, WebP, AVIF or PPM"
