@@ -8,7 +8,7 @@ import re
 from rich.console import Console
 
 from fasterkan.cli import progress
-from fasterkan.train import EpochMetrics, TrainConfig
+from fasterkan.train import EpochMetrics, TrainConfig, TrainResult
 
 
 def epoch(number):
@@ -45,3 +45,22 @@ def test_lines_elsewhere(capsys):
         "epoch 1/2  61.5 it/s  loss 0.5000  validation 91.23 %  1.2 s, 1 s left",
         "epoch 2/2  61.5 it/s  loss 0.5000  validation 91.23 %  2.4 s, 0 s left",
     ]
+
+
+def test_bar_of_a_run_that_goes_on(monkeypatch):
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+    monkeypatch.setattr(progress, "Console", lambda: console)
+    with progress.watch() as bar:
+        bar.on_start(TrainConfig(epochs=2), 20)
+        bar.on_resume((3, 13), TrainResult((epoch(1),)))
+        task = bar.progress.tasks[0]
+        assert (task.completed, task.fields["epoch"], task.fields["validation"]) == (13, "2/2", "91.23 %")
+        bar.on_step(14, 0.75)
+        assert task.fields["loss"] == "0.7500"
+
+
+def test_line_of_a_run_that_goes_on(capsys):
+    with progress.watch() as lines:
+        lines.on_start(TrainConfig(epochs=2), 20)
+        lines.on_resume((3, 13), TrainResult((epoch(1),)))
+    assert capsys.readouterr().out == "resumed after 13 steps, 1 of 2 epochs done\n"

@@ -77,3 +77,33 @@ def test_draw_stays_within_its_limits():
 def test_truth_value():
     assert not Augmentation()
     assert Augmentation(shear=0.1)
+
+
+def test_channels_move_together():
+    images = torch.rand(3, 2, 6, 5, dtype=torch.float64)
+    moves = Augmentation(shift=1.0, rotate=20.0, elastic=1.0)
+    moved = moves.apply(images, torch.Generator().manual_seed(0))
+    assert moved.shape == images.shape
+    for channel in range(2):
+        alone = moves.apply(images[:, channel], torch.Generator().manual_seed(0))
+        torch.testing.assert_close(moved[:, channel], alone, rtol=0, atol=1e-12)
+
+
+def test_bends_are_smooth_and_stay_near_their_limit():
+    images = torch.zeros(500, 28, 28)
+    bends = Augmentation(elastic=2.0).draw_bends(images, torch.Generator().manual_seed(0))
+    assert bends.shape == (500, 2, 28, 28)
+    assert 1.9 < bends.abs().max() < 2.0 * 1.6  # a cubic passes its nodes by some
+    assert bends.mean(0).abs().max() < 0.2
+    steps = torch.cat([bends.diff(dim=-1).flatten(), bends.diff(dim=-2).flatten()])
+    assert steps.abs().max() < 1.2
+    assert 0.5 < bends.std() < 1.3
+    assert torch.equal(bends, Augmentation(elastic=2.0).draw_bends(images, torch.Generator().manual_seed(0)))
+
+
+def test_bends_move_pixels():
+    images = torch.rand(1, 6, 7)
+    bends = torch.zeros(1, 2, 6, 7)
+    bends[:, 0], bends[:, 1] = 2.0, -1.0
+    matrices = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+    torch.testing.assert_close(warp(images, matrices, bends)[0], shift_by_loops(images[0], 2, -1), rtol=0, atol=1e-5)

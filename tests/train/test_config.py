@@ -24,7 +24,7 @@ REFUSED = [
     ("norm_gain", -1.0, "norm_gain must be above 0, got -1.0"),
     ("exponent", 0, "exponent must be above 0, got 0"),
     ("train_grid", 1, "train_grid must be True or False, got 1"),
-    ("optimizer", "adam", "unknown optimizer 'adam'; did you mean 'adamw'? known: adamw, sgd"),
+    ("optimizer", "adam", "unknown optimizer 'adam'; did you mean 'adamw'? known: adamw, sgd, muon"),
     ("schedule", "cosin", "unknown schedule 'cosin'; did you mean 'cosine'? known: linear, cosine, constant"),
     ("precision", "half", "unknown precision 'half'; known: float32, bf16, fp16"),
     ("keep", "first", "unknown keep 'first'; known: best, last"),
@@ -40,6 +40,13 @@ REFUSED = [
     ("batch_size", 0, "batch_size must be at least 1, got 0"),
     ("epochs", 2.5, "epochs must be a whole number, got 2.5 (float)"),
     ("epochs", True, "epochs must be a whole number, got True (bool)"),
+    ("accumulate", 0, "accumulate must be at least 1, got 0"),
+    ("ema", 1.0, "ema must be at least 0 and below 1, got 1.0"),
+    ("patience", 0, "patience must be at least 1, got 0"),
+    ("elastic", -1.0, "elastic must not be negative, got -1.0"),
+    ("model", "kan", "unknown model 'kan'; known: fasterkan, fasterkanvolver"),
+    ("checkpoint_minutes", 0, "checkpoint_minutes must be above 0, got 0"),
+    ("keep_checkpoints", -1, "keep_checkpoints must be at least 0, got -1"),
     ("clip_grad_norm", 0.0, "clip_grad_norm must be above 0, got 0.0"),
     ("shift", -1.0, "shift must not be negative, got -1.0"),
     ("rotate", math.nan, "rotate must be finite, got nan"),
@@ -66,6 +73,18 @@ def test_comes_back_from_json():
     assert TrainConfig.from_dict({}) == TrainConfig()
 
 
+def test_muon_takes_no_float16():
+    with pytest.raises(ValueError, match=r'optimizer "muon" needs precision "float32" or "bf16", got "fp16"$'):
+        TrainConfig(optimizer="muon", precision="fp16")
+
+
+def test_differences_are_those_that_change_numbers():
+    config = recipe("mnist-cpu")
+    other = dataclasses.replace(config, lr=1.0, data_root="there", keep_checkpoints=5, checkpoint_minutes=1.0, epochs=2)
+    assert config.differences(other) == ("lr", "epochs")
+    assert config.differences(config) == ()
+
+
 def test_unknown_field_is_refused_with_the_nearest():
     with pytest.raises(
         ValueError, match=r"^TrainConfig: unknown field 'epoch'; did you mean 'epochs'\? known: dataset, "
@@ -90,7 +109,7 @@ def test_without_sources_there_is_no_help(monkeypatch):
 
 @pytest.mark.parametrize(
     ("field", "words"),
-    [("optimizer", ("adamw", "sgd")), ("inv_denominator", ("auto",)), ("lr", ()), ("data_root", ())],
+    [("optimizer", ("adamw", "sgd", "muon")), ("inv_denominator", ("auto",)), ("lr", ()), ("data_root", ())],
 )
 def test_choices(field, words):
     assert choices(field) == words
@@ -100,5 +119,6 @@ def test_recipes():
     config = recipe("mnist-cpu", seed=2)
     assert (config.dataset, config.layers, config.num_grids, config.seed) == ("mnist", (784, 256, 10), 8, 2)
     assert RECIPES["mnist-cpu"].seed == 0
-    with pytest.raises(ValueError, match=r"unknown recipe 'mnist-gpu'; did you mean 'mnist-cpu'\? known: mnist-cpu"):
+    assert (RECIPES["fasterkanvolver-gpu"].layers, RECIPES["fasterkanvolver-gpu"].epochs) == ((64, 10), 15)
+    with pytest.raises(ValueError, match=r"unknown recipe 'mnist-gpu'; did you mean 'mnist-cpu'\? known: mnist-cpu, "):
         recipe("mnist-gpu")

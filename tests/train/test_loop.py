@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import os
+import signal
 
 import pytest
 import torch
 
 import fasterkan as fk
 from fasterkan.data import ImageDataset
-from fasterkan.train import EpochMetrics, Observer, TrainConfig, TrainingError, TrainingInterrupted, TrainResult, train
+from fasterkan.train import (
+    Checkpoints,
+    EpochMetrics,
+    Observer,
+    TrainConfig,
+    TrainingError,
+    TrainingInterrupted,
+    TrainResult,
+    evaluate,
+    train,
+)
 from fasterkan.train.loop import resolve_device
 
 CONFIG = TrainConfig(layers=(64, 8, 4), lr=1e-2, batch_size=50, epochs=3, warmup=0.2, device="cpu")
@@ -169,8 +182,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(corners):
     with pytest.raises(TrainingError) as caught:
         fit(corners, model)
     assert str(caught.value) == (
-        "train: the loss is nan after 0 of 24 steps; try a lower lr (now 0.01), a longer warmup (now 0.2), "
-        "clip_grad_norm=1"
+        "train: the loss is nan after 0 of 24 steps; the model's layers.1.weight is not finite any more; try a lower "
+        "lr (now 0.01), a longer warmup (now 0.2), clip_grad_norm=1; there is no earlier checkpoint"
     )
 
 
@@ -178,7 +191,7 @@ def test_fp16_suggests_another_precision(corners):
     model = small_net()
     with torch.no_grad():
         model.layers[1].weight *= 1e6
-    with pytest.raises(TrainingError, match=r'try .*, precision="bf16" or "float32"$'):
+    with pytest.raises(TrainingError, match=r'try .*, precision="bf16" or "float32"; there'):
         fit(corners, model, precision="fp16")
 
 
@@ -212,3 +225,87 @@ def test_device_that_is_not_there(name):
 def test_device():
     assert resolve_device("cpu") == torch.device("cpu")
     assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_the_average_is_evaluated_and_kept(corners):
+    plain, _ = fit(corners, ema=0.0, keep="last")
+    model, result = fit(corners, ema=0.9, keep="last")
+    assert not torch.equal(model.layers[0].weight, plain.layers[0].weight)
+    assert result.best.validation_accuracy > 0.9
+    expected = evaluate(model, corners(seed=1))
+    assert result.kept.validation_loss == expected.loss
+
+
+def test_early_stopping(corners):
+    _, result = fit(corners, epochs=9, patience=2, lr=1e-12)
+    assert len(result.epochs) == 3
+    assert result.epochs_without_gain == 2
+    assert len(fit(corners, epochs=3, patience=9)[1].epochs) == 3
+
+
+def test_epochs_without_gain():
+    assert TrainResult(()).epochs_without_gain == 0
+    numbers = (0.5, 0.8, 0.8, 0.7)
+    result = TrainResult(tuple(metrics(i, accuracy, i) for i, accuracy in enumerate(numbers, 1)))
+    assert (result.best.epoch, result.epochs_without_gain) == (3, 2)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_fasterkanvolver_learns(corners, optimizer):
+    def bigger(data):
+        images = data.images.repeat_interleave(2, 1).repeat_interleave(2, 2)
+        return ImageDataset(images, data.labels, data.classes, data.name)
+
+    config = TrainConfig(lr=1e-2, batch_size=40, epochs=4, ema=0.8, optimizer=optimizer, device="cpu", elastic=0.5)
+    model = fk.FasterKANvolver([4], image_size=16, generator=torch.Generator().manual_seed(0))
+    result = train(model, bigger(corners(200)), bigger(corners(100, seed=1)), config)
+    assert result.best.validation_accuracy > 0.9
+
+
+def test_ctrl_c_waits_for_the_end_of_a_step(corners):
+    class Press(Observer):
+        steps = 0
+
+        def on_step(self, step, loss):
+            self.steps = step
+            if step == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    press = Press()
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(TrainingInterrupted):
+        fit(corners, observers=[press])
+    assert press.steps == 5
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_ctrl_c_twice_stops_at_once_and_writes_no_checkpoint(corners, tmp_path):
+    class PressTwice(Observer):
+        def on_step(self, step, loss):
+            if step == 12:
+                for _ in range(2):
+                    os.kill(os.getpid(), signal.SIGINT)
+                raise AssertionError("still running")
+
+    checkpoints = Checkpoints(tmp_path)
+    with pytest.raises(TrainingInterrupted):
+        train(small_net(), corners(), corners(seed=1), CONFIG, [PressTwice()], checkpoints=checkpoints)
+    assert [folder.name for folder in checkpoints.folders()] == ["step-00000008"]
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_an_interrupted_validation_is_repeated(corners, tmp_path, monkeypatch, ema):
+    def stop(model, data):
+        raise KeyboardInterrupt
+
+    config = dataclasses.replace(CONFIG, ema=ema)
+    through, _ = fit(corners, ema=ema)
+    checkpoints, model = Checkpoints(tmp_path), small_net()
+    monkeypatch.setattr("fasterkan.train.loop.evaluate", stop)
+    with pytest.raises(TrainingInterrupted):
+        train(model, corners(), corners(seed=1), config, checkpoints=checkpoints)
+    monkeypatch.undo()
+    assert [folder.name for folder in checkpoints.folders()] == ([] if ema else ["step-00000008"])
+    model = small_net()
+    train(model, corners(), corners(seed=1), config, checkpoints=checkpoints, resume_from=checkpoints.newest())
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), through.parameters(), strict=True))

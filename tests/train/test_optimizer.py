@@ -22,6 +22,13 @@ def batch(rows=16):
     return torch.rand(rows, 6, generator=generator), torch.randint(3, (rows,), generator=generator)
 
 
+def take(stepper, loss):
+    """A step with this loss."""
+    stepper.model.zero_grad()
+    stepper.differentiate(loss)
+    stepper.move()
+
+
 def test_label_smoothing_is_its_formula():
     model, (x, labels), e = small_net(), batch(), 0.1
     loss = Stepper(model, TrainConfig(label_smoothing=e), 10, CPU).loss(x, labels)
@@ -35,16 +42,16 @@ def test_learning_rate_follows_the_schedule():
     stepper = Stepper(model, TrainConfig(lr=1e-3, warmup=0.5), 4, CPU)
     rates = []
     for _ in range(4):
-        stepper.update(stepper.loss(x, labels))
+        take(stepper, stepper.loss(x, labels))
         rates.append(stepper.lr)
-        assert {group["lr"] for group in stepper.optimizer.param_groups} == {stepper.lr}
+        assert {group["lr"] for group in stepper.optimizers[0].param_groups} == {stepper.lr}
     assert rates == pytest.approx([5e-4, 1e-3, 1e-3, 5e-4])
     assert stepper.step == 4
 
 
 def test_only_weights_decay():
     model = small_net()
-    groups = Stepper(model, TrainConfig(weight_decay=0.2), 4, CPU).optimizer.param_groups
+    groups = Stepper(model, TrainConfig(weight_decay=0.2), 4, CPU).optimizers[0].param_groups
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     assert {name: decay[id(p)] for name, p in model.named_parameters()} == {
         name: 0.2 if name in {"layers.0.weight", "layers.1.weight"} else 0.0 for name, _ in model.named_parameters()
@@ -57,12 +64,12 @@ def test_clipping(limit, expected):
     nn.init.zeros_(model.weight)
     config = TrainConfig(optimizer="sgd", lr=0.5, betas=(0.0, 0.9), warmup=0, weight_decay=0, clip_grad_norm=limit)
     stepper = Stepper(model, config, 1, CPU)
-    stepper.update(-8 * model.weight.sum())
+    take(stepper, -8 * model.weight.sum())
     assert model.weight.item() == pytest.approx(0.5 * expected)
 
 
 def test_sgd_takes_the_first_beta_as_momentum():
-    groups = Stepper(small_net(), TrainConfig(optimizer="sgd", betas=(0.7, 0.9)), 4, CPU).optimizer.param_groups
+    groups = Stepper(small_net(), TrainConfig(optimizer="sgd", betas=(0.7, 0.9)), 4, CPU).optimizers[0].param_groups
     assert {group["momentum"] for group in groups} == {0.7}
 
 
@@ -85,7 +92,7 @@ def test_reduced_precision_takes_the_same_direction(precision):
         config = TrainConfig(precision=name, optimizer="sgd", betas=(0.0, 0.9), warmup=0, lr=0.1, clip_grad_norm=5.0)
         stepper = Stepper(model, config, 10, CPU)
         before = [p.detach().clone() for p in model.parameters()]
-        stepper.update(stepper.loss(x, labels))
+        take(stepper, stepper.loss(x, labels))
         moves.append(torch.cat([(p.detach() - b).flatten() for p, b in zip(model.parameters(), before, strict=True)]))
     assert torch.cosine_similarity(*moves, dim=0) > 0.999
     assert moves[1].norm().item() == pytest.approx(moves[0].norm().item(), rel=0.02)
@@ -95,8 +102,19 @@ def test_fp16_skips_a_step_whose_gradient_overflows():
     model, (x, labels) = small_net(), batch()
     stepper = Stepper(model, TrainConfig(precision="fp16", clip_grad_norm=1.0), 10, CPU)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    stepper.update(stepper.loss(x, labels) * 1e36)
+    take(stepper, stepper.loss(x, labels) * 1e36)
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
     assert stepper.scaler.get_scale() == 2.0**15
-    stepper.update(stepper.loss(x, labels))
+    take(stepper, stepper.loss(x, labels))
     assert not torch.equal(model.layers[0].weight, before["layers.0.weight"])
+
+
+@pytest.mark.parametrize("parts", [2, 3, 16, 99])
+def test_parts_of_a_batch_give_the_same_gradient(parts):
+    (whole, x, labels), pieces = (small_net(), *batch()), small_net()
+    loss = Stepper(whole, TrainConfig(label_smoothing=0.1), 10, CPU).gradient(x, labels)
+    again = Stepper(pieces, TrainConfig(label_smoothing=0.1, accumulate=parts), 10, CPU).gradient(x, labels)
+    assert again.item() == pytest.approx(loss.item(), rel=1e-6)
+    for one, other in zip(whole.parameters(), pieces.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-7)
+    assert not again.requires_grad

@@ -150,7 +150,11 @@ class StopAt(Observer):
 
 
 @pytest.mark.parametrize(
-    ("step", "left"), [(3, ["config.json", "metrics.jsonl"]), (11, ["config.json", "metrics.jsonl", "model"])]
+    ("step", "left"),
+    [
+        (3, ["checkpoints", "config.json", "metrics.jsonl"]),
+        (11, ["checkpoints", "config.json", "metrics.jsonl", "model"]),
+    ],
 )
 def test_interruption(tmp_path, parts, step, left):
     with pytest.raises(TrainingInterrupted) as caught:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..models import KAN
+from ..models import KAN, FasterKANvolver
 from ..nn import KANLinear
 from ..nn.base_branch import base_name
 from ..train import versions
@@ -17,18 +17,20 @@ _OWN = {"weight": "weights", "base_weight": "base", "bias": "bias"}
 def describe(saved: Saved) -> dict[str, Any]:
     """Return architecture, counts, sizes in bytes and versions as JSON holds them.
 
-    `parameters` has every stored number by part: weights W, grid (the basis' tensors), norms, bias, base; `whole` is
-    their sum, `trainable` the parameters, those included that a run kept frozen.
+    `parameters` has every stored number by part: weights W, grid (the basis' tensors), norms, bias, base, and of a
+    FasterKANvolver its convolutions with their norms; `whole` is their sum, `trainable` the parameters,
+    those included that a run kept frozen.
     """
     model = saved.model
+    head = model.head if isinstance(model, FasterKANvolver) else model
     stored = model.state_dict().values()
     made_with = json.loads((saved.folder / "config.json").read_text(encoding="utf-8"))["fasterkan_version"]
     return {
         "model": type(model).__name__,
         "layers": list(model.layers_hidden),
-        "basis": str(model.basis),
-        "norm": str(model.norm),
-        "base": base_name(model.base),
+        "basis": str(head.basis),
+        "norm": str(head.norm),
+        "base": base_name(head.base),
         "edges": sum(layer.in_features * layer.out_features for layer in model.kan_layers()),
         "parameters": count_by_part(model),
         "trainable": sum(p.numel() for p in model.parameters()),
@@ -42,12 +44,14 @@ def describe(saved: Saved) -> dict[str, Any]:
     }
 
 
-def count_by_part(model: KAN) -> dict[str, int]:
+def count_by_part(model: KAN | FasterKANvolver) -> dict[str, int]:
     """Return how many numbers are stored in each part, learned or not."""
     counts = dict.fromkeys(("weights", "grid", "norms", "bias", "base"), 0)
     for layer in model.kan_layers():
         for name, tensor in layer.state_dict().items():
             counts[_part(layer, name)] += tensor.numel()
+    if isinstance(model, FasterKANvolver):
+        counts["convolutions"] = sum(tensor.numel() for tensor in model.features.state_dict().values())
     return counts
 
 

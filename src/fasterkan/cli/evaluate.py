@@ -46,7 +46,7 @@ def evaluate_command(
     if dataset is None:
         raise ValueError(f"{run} is a model without a run; name the data set: --dataset mnist")
     data = train_validation_test(dataset, data_root)[_SPLITS.index(split)]
-    check_fit(saved.model.layers_hidden, data)
+    check_fit(saved.model, data)
     outcome = evaluate(saved.model, data)
     if as_json:
         typer.echo(json.dumps({"dataset": data.name, "split": split, **outcome.to_dict()}))

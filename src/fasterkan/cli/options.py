@@ -36,12 +36,21 @@ def flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+def numbers(kind: type[int] | type[float], name: str, text: str) -> tuple[Any, ...]:
+    """Return the numbers of a text such as "784,256,10".
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    return tuple(_number(kind, name, part) for part in text.split(","))
+
+
 def _option(field: dataclasses.Field[Any], doc: str) -> inspect.Parameter:
     names = [flag(field.name)]
     kind, metavar = _kind(field.name)
     if kind is bool:
         names = [f"{names[0]}/--no-{names[0].removeprefix('--')}"]
-    help_ = doc if field.default is None else f"{doc} [default: {_text(field.default)}]"
+    help_ = doc if field.default in (None, ()) else f"{doc} [default: {_text(field.default)}]"
     setting = typer.Option(*names, help=help_, metavar=metavar, show_default=False)
     return inspect.Parameter(
         field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, setting]
@@ -64,7 +73,7 @@ def _kind(name: str) -> tuple[type, str | None]:
 def _parse(name: str, value: Any) -> Any:
     hint = _HINTS[name]
     if get_origin(hint) is tuple:
-        return tuple(_number(get_args(hint)[0], name, part) for part in value.split(","))
+        return numbers(get_args(hint)[0], name, value)
     if float in get_args(hint) and isinstance(value, str) and value not in choices(name):
         return _number(float, name, value)
     return value
@@ -75,7 +84,7 @@ def _number(kind: type[int] | type[float], name: str, text: str) -> float:
         return kind(text)
     except ValueError as error:
         expected = "a whole number" if kind is int else "a number"
-        hint = "".join(f' or "{word}"' for word in choices(name))
+        hint = "".join(f' or "{word}"' for word in (choices(name) if name in _HINTS else ()))
         raise ValueError(f"{flag(name)}: {text!r} is not {expected}{hint}") from error
 
 

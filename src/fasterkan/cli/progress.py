@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..train import EpochMetrics, Observer, TrainConfig
+from ..train import EpochMetrics, Observer, TrainConfig, TrainResult
 from .text import percent
 
 _SMOOTHING = 0.98
@@ -41,6 +41,9 @@ class EpochLines(Observer):
     def on_start(self, config: TrainConfig, steps: int) -> None:
         self.epochs = config.epochs
 
+    def on_resume(self, steps: Sequence[int], result: TrainResult) -> None:
+        typer.echo(f"resumed after {steps[-1]} steps, {len(result.epochs)} of {self.epochs} epochs done")
+
     def on_epoch(self, metrics: EpochMetrics) -> None:
         left = (self.epochs - metrics.epoch) * metrics.seconds / metrics.epoch
         typer.echo(
@@ -65,8 +68,13 @@ class Bar(Observer):
             "", total=steps, epoch=f"1/{config.epochs}", speed="-", loss="-", validation="-"
         )
 
+    def on_resume(self, steps: Sequence[int], result: TrainResult) -> None:
+        self.progress.update(self.task, completed=steps[-1], epoch=f"{len(result.epochs) + 1}/{self.epochs}")
+        if result.epochs:
+            self.progress.update(self.task, validation=percent(result.epochs[-1].validation_accuracy))
+
     def on_step(self, step: int, loss: float) -> None:
-        self.loss = loss if step == 1 else _SMOOTHING * self.loss + (1 - _SMOOTHING) * loss
+        self.loss = loss if self.loss == 0 else _SMOOTHING * self.loss + (1 - _SMOOTHING) * loss
         speed = self.progress.tasks[self.task].speed
         self.progress.update(
             self.task,

@@ -6,7 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from ..models import KAN
+from ..models import KAN, FasterKANvolver
+from ..models.pretrained import CheckpointError, from_pretrained
 from ..train import RunFolder, RunFolderError, TrainConfig
 
 
@@ -14,7 +15,7 @@ from ..train import RunFolder, RunFolderError, TrainConfig
 class Saved:
     """A model with what is known about it."""
 
-    model: KAN
+    model: KAN | FasterKANvolver
     folder: Path
     """Where its `model.safetensors` lies."""
     config: TrainConfig | None
@@ -33,5 +34,8 @@ def load(path: Path) -> Saved:
     if not path.is_dir():
         raise RunFolderError(f"{path} is no folder; give one that `fasterkan train` or `save_pretrained` wrote")
     if not run.is_run():
-        return Saved(KAN.from_pretrained(path), path, None, None)
+        model = from_pretrained(path)
+        if not isinstance(model, KAN | FasterKANvolver):
+            raise CheckpointError(f"{path} holds a {type(model).__name__}, which this program does not know")
+        return Saved(model, path, None, None)
     return Saved(run.load_model(), run.model, run.load_config(), run.load_result())

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ..train import MILESTONE, RunResult, TrainConfig, TrainingInterrupted, TrainResult, recipe, run
-from .options import given, options
+from ..data import names
+from ..train import (
+    MILESTONE,
+    RECIPES,
+    Observer,
+    RunFolder,
+    RunResult,
+    TensorBoard,
+    TrainConfig,
+    TrainingInterrupted,
+    TrainResult,
+    recipe,
+    run,
+    run_seeds,
+)
+from ..train.seeds import SUMMARY
+from .options import given, numbers, options
 from .progress import watch
 from .text import percent
 
-HELP = """Train a FasterKAN on labelled images.
+HELP = """Train a FasterKAN or a FasterKANvolver on labelled images.
 
 Validation images are looked at after each epoch, test images once, by the weights that are kept.
 
@@ -21,36 +38,93 @@ Validation images are looked at after each epoch, test images once, by the weigh
 Examples:
   fasterkan train mnist --recipe mnist-cpu --seed 0 --out runs/first
   fasterkan train mnist --layers 784,64,10 --epochs 3 --shift 1
-  fasterkan train fashion-mnist --recipe mnist-cpu --overwrite
+  fasterkan train cifar10 --model fasterkanvolver --seeds 0,1,2
+  fasterkan train path/to/images --model fasterkanvolver
+  fasterkan train --resume runs/first
 
 \b
-The folder holds config.json, metrics.jsonl (one line an epoch), model/ and result.json.
+The folder holds config.json, metrics.jsonl (one line an epoch), model/ and result.json; checkpoints/ until the end.
 """
 
 
 def train_command(
-    dataset: Annotated[str, typer.Argument(help="Data set: mnist or fashion-mnist.")],
+    dataset: Annotated[
+        str | None,
+        typer.Argument(help=f"Data set: {', '.join(names())}, or a folder of images in class folders."),
+    ] = None,
     recipe_name: Annotated[
-        str | None, typer.Option("--recipe", help="Start from a recipe, mnist-cpu; other options change it.")
+        str | None,
+        typer.Option("--recipe", help=f"Start from a recipe ({', '.join(RECIPES)}); other options change it."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the run. [default: runs/DATASET-SEED]", show_default=False)
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that lies in the folder.")] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", help="Go on with the run in this folder, from its newest checkpoint.", metavar="RUN"),
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", help="Train once for each seed, below one folder, with a summary.", metavar="INT,..."),
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write curves for TensorBoard into the run's folder.")
+    ] = False,
     **fields: Any,
 ) -> None:
     """Run `fasterkan train`."""
-    changes = {"dataset": dataset, **given(fields)}
-    config = recipe(recipe_name, **changes) if recipe_name is not None else TrainConfig(**changes)
-    folder = out if out is not None else Path("runs") / f"{config.dataset}-{config.seed}"
+    changes = {**({} if dataset is None else {"dataset": dataset}), **given(fields)}
+    if resume is not None:
+        strange = {"--recipe": recipe_name, "--out": out, "--overwrite": overwrite, "--seeds": seeds}
+        if said := [name for name, value in strange.items() if value]:
+            raise ValueError(f"--resume takes everything from the run's folder; leave out {', '.join(said)}")
+        folder = resume
+        config = dataclasses.replace(RunFolder(resume).load_config(), **changes)
+    else:
+        if dataset is None:
+            raise ValueError("name a data set, such as mnist, or a run to go on with: --resume RUN")
+        config = recipe(recipe_name, **changes) if recipe_name is not None else TrainConfig(**changes)
+        name = Path(config.dataset).name or "images"
+        folder = out if out is not None else Path("runs") / (f"{name}-{config.seed}" if seeds is None else name)
+
+    def extra(place: Path) -> list[Observer]:
+        return [TensorBoard(RunFolder(place).tensorboard)] if tensorboard else []
+
+    if seeds is not None:
+        _train_seeds(config, numbers(int, "seeds", seeds), folder, extra, overwrite)
+        return
+    curves = extra(folder)
     with watch() as observer:
         try:
-            result = run(config, folder, [observer], overwrite=overwrite)
+            result = run(config, folder, [observer, *curves], overwrite=overwrite, resume=resume is not None)
         except TrainingInterrupted as interruption:
             typer.echo(_what_was_saved(interruption.result, folder), err=True)
             raise typer.Exit(130) from interruption
     for line in _summary(result, folder):
         typer.echo(line)
+
+
+def _train_seeds(
+    config: TrainConfig, seeds: Sequence[int], folder: Path, extra: Callable[[Path], list[Observer]], overwrite: bool
+) -> None:
+    """Train with each seed and print the table of them."""
+    extra(folder)
+    with watch() as observer:
+        try:
+            summary = run_seeds(config, seeds, folder, lambda place: [observer, *extra(place)], overwrite=overwrite)
+        except TrainingInterrupted as interruption:
+            typer.echo(f"interrupted; the runs so far lie in {folder}, the last one can be resumed", err=True)
+            raise typer.Exit(130) from interruption
+    typer.echo("seed       test         validation   training")
+    for one in summary["runs"]:
+        accuracies = f"{percent(one['test_accuracy']):<13}{percent(one['validation_accuracy']):<13}"
+        typer.echo(f"{one['seed']:<11}{accuracies}{one['training_seconds']:.1f} s")
+    test = summary["test_accuracy"]
+    sd = "" if test["sd"] is None else f" ± {100 * test['sd']:.2f}"
+    typer.echo(
+        f"test accuracy {100 * test['mean']:.2f}{sd} % (mean ± sd of {len(seeds)} seeds), see {folder / SUMMARY}"
+    )
 
 
 def _summary(result: RunResult, folder: Path) -> list[str]:
@@ -68,12 +142,15 @@ def _summary(result: RunResult, folder: Path) -> list[str]:
 
 
 def _what_was_saved(training: TrainResult, folder: Path) -> str:
+    further = ""
+    if RunFolder(folder).checkpoints.is_dir():
+        further = f"; to go on: fasterkan train --resume {folder}"
     if not training.epochs:
-        return f"interrupted before the end of the first epoch: no model was saved, {folder} holds the configuration"
+        return f"interrupted before the end of the first epoch: no model was saved{further}"
     kept = training.kept
     return (
         f"interrupted after {len(training.epochs)} epochs: {folder / 'model'} holds the weights of epoch {kept.epoch} "
-        f"(validation {percent(kept.validation_accuracy)}); the test images were not looked at"
+        f"(validation {percent(kept.validation_accuracy)}); the test images were not looked at{further}"
     )
 
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from .checkpoint import Checkpoints, Snapshot
 from .config import TrainConfig, choices, field_docs
 from .errors import RunFolderError, TrainingError, TrainingInterrupted
 from .evaluation import Evaluation, evaluate
 from .folder import RunFolder
 from .loop import train
 from .machine import machine, versions
+from .networks import build_model, check_fit
 from .observers import JsonLines, Observer
 from .recipes import RECIPES, recipe
 from .result import MILESTONE, EpochMetrics, TrainResult
-from .runs import RunResult, build_model, check_fit, run
+from .runs import RunResult, run
+from .seeds import run_seeds
+from .tensorboard import TensorBoard
 
 __all__ = [
     "MILESTONE",
     "RECIPES",
+    "Checkpoints",
     "EpochMetrics",
     "Evaluation",
     "JsonLines",
@@ -23,6 +28,8 @@ __all__ = [
     "RunFolder",
     "RunFolderError",
     "RunResult",
+    "Snapshot",
+    "TensorBoard",
     "TrainConfig",
     "TrainResult",
     "TrainingError",
@@ -35,6 +42,7 @@ __all__ = [
     "machine",
     "recipe",
     "run",
+    "run_seeds",
     "train",
     "versions",
 ]

@@ -1,4 +1,4 @@
-"""Random affine maps of images: small shifts, turns, stretches and slants."""
+"""Random maps of images: small shifts, turns, stretches and slants, and smooth bends."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .config import TrainConfig
+
+_NODE = 7
+"""Pixels between two nodes of an elastic map."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,16 +24,40 @@ class Augmentation:
         rotate: degrees.
         scale: logarithm of the stretch, on each axis.
         shear: horizontal pixels for each vertical one.
+        elastic: pixels, on each axis, by which the nodes of a coarse grid move; the pixels between follow smoothly.
     """
 
     shift: float = 0.0
     rotate: float = 0.0
     scale: float = 0.0
     shear: float = 0.0
+    elastic: float = 0.0
 
     def __bool__(self) -> bool:
         """Whether it changes an image at all."""
         return any(dataclasses.astuple(self))
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> Augmentation:
+        """Return the augmentation that a configuration asks for."""
+        return cls(**{field.name: getattr(config, field.name) for field in dataclasses.fields(cls)})
+
+    def apply(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return images [B, H, W] or [B, C, H, W], floating point, each moved by a map of its own."""
+        matrices = self.draw(len(images), generator).to(images.device)
+        if not self.elastic:
+            return warp(images, matrices)
+        return warp(images, matrices, self.draw_bends(images, generator))
+
+    def draw_bends(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return displacements [B, 2, H, W] in pixels, x before y, on the images' device and in their dtype.
+
+        The nodes lie about 7 pixels apart and move by up to `elastic`; between them the interpolation is cubic.
+        """
+        height, width = images.shape[-2:]
+        nodes = (2, max(2, round(height / _NODE) + 1), max(2, round(width / _NODE) + 1))
+        moves = (torch.rand(len(images), *nodes, generator=generator) * 2 - 1) * self.elastic
+        return F.interpolate(moves.to(images), (height, width), mode="bicubic", align_corners=True)
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Return matrices [count, 2, 3] for `warp`, float32.
@@ -44,22 +73,27 @@ class Augmentation:
         return torch.stack((x, y), 1)
 
 
-def warp(images: Tensor, matrices: Tensor) -> Tensor:
-    """Return images whose point p = (x, y) is point A (x, y, 1) of the given ones, interpolated; 0 outside.
+def warp(images: Tensor, matrices: Tensor, bends: Tensor | None = None) -> Tensor:
+    """Return images whose point p = (x, y) is point A (x, y, 1) + bend(p) of the given ones, interpolated; 0 outside.
 
     Args:
-        images: [B, H, W], floating point.
+        images: [B, H, W] or [B, C, H, W], floating point.
         matrices: A [B, 2, 3]; x runs right, y down, both in pixels from the image's middle.
+        bends: [B, 2, H, W], pixels, x before y; None is 0.
 
     Returns:
-        [B, H, W]; whole pixels of shift move values exactly, up to rounding.
+        The shape of `images`; whole pixels of shift move values exactly, up to rounding.
     """
-    count, height, width = images.shape
+    count, (height, width) = len(images), images.shape[-2:]
     y, x = torch.meshgrid(_axis(height, images), _axis(width, images), indexing="ij")
     points = torch.stack((x, y, torch.ones_like(x))).flatten(1)  # [3, H * W]
     source = (matrices.flatten(0, 1).to(images) @ points).view(count, 2, height, width)  # [B, 2, H, W], pixels
+    if bends is not None:
+        source = source + bends
     halves = torch.tensor((width / 2, height / 2), device=images.device, dtype=images.dtype)
     grid = source.permute(0, 2, 3, 1) / halves  # [B, H, W, 2], from -1 to 1 between the image's edges
+    if images.dim() == 4:
+        return F.grid_sample(images, grid, align_corners=False)
     return F.grid_sample(images.unsqueeze(1), grid, align_corners=False).squeeze(1)
 
 

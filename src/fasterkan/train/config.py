@@ -14,11 +14,13 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from .._check import positive_number, real_number, whole_number
 
 _NAME = "TrainConfig"
+_FREE = ("data_root", "checkpoint_minutes", "keep_checkpoints")
+"""Fields that may change when a run is resumed."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Everything that decides the outcome of a training run of one `FasterKAN` on labelled images.
+    """Everything that decides the outcome of a training run of one network on labelled images.
 
     Each field is described below it; those texts are also the help of `fasterkan train` (`field_docs`).
 
@@ -34,8 +36,11 @@ class TrainConfig:
     """Data set, by name."""
     data_root: str | None = None
     """Folder that holds the data set's files; default: every usual place, then a download."""
-    layers: tuple[int, ...] = (784, 256, 10)
-    """Widths of the network, input to output."""
+    model: Literal["fasterkan", "fasterkanvolver"] = "fasterkan"
+    """Network: a FasterKAN on the pixels, or one behind convolutions."""
+    layers: tuple[int, ...] = ()
+    """Widths of the network, input to output; of a fasterkanvolver those behind its 256 features. Default: pixels,256,
+    classes; of a fasterkanvolver 64,classes."""
     num_grids: int = 8
     """Basis functions on each edge."""
     grid_min: float = -1.2
@@ -54,12 +59,12 @@ class TrainConfig:
     """Initial gain of the norms; "auto" is the one at which gradients keep their size."""
     freeze_input_norm: bool = False
     """Keep the first layer's norm as initialised: saves a third of a step's matrix products."""
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    """Optimiser."""
+    optimizer: Literal["adamw", "sgd", "muon"] = "adamw"
+    """Optimiser; "muon" moves the edge weights and kernels, and AdamW the rest."""
     lr: float = 2e-3
     """Highest learning rate."""
     betas: tuple[float, float] = (0.9, 0.98)
-    """AdamW's two decay rates; SGD takes the first as its momentum."""
+    """AdamW's two decay rates; SGD and Muon take the first as their momentum."""
     weight_decay: float = 0.05
     """Decay of the edge weights; never of grids, widths, norms and biases."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
@@ -68,12 +73,19 @@ class TrainConfig:
     """Share of the training in which the learning rate rises from 0."""
     batch_size: int = 128
     """Images in a step."""
+    accumulate: int = 1
+    """Parts in which a step's images go through the network, one after the other: less memory, the same gradient, up to
+    rounding and but for batch norms."""
     epochs: int = 10
     """Passes over the training images."""
     label_smoothing: float = 0.0
     """Probability that the targets spread evenly over all classes."""
     clip_grad_norm: float | None = None
     """Largest norm of the whole gradient; default: no limit."""
+    ema: float = 0.0
+    """Decay rate of a moving average of the weights, which is then evaluated and kept; 0 is none."""
+    patience: int | None = None
+    """Stop after this many epochs without a better validation accuracy; default: never."""
     shift: float = 0.0
     """Augmentation: move each image by up to this many pixels each way."""
     rotate: float = 0.0
@@ -82,6 +94,8 @@ class TrainConfig:
     """Augmentation: stretch each axis by up to this, as a logarithm: 0.1 is about 10 %."""
     shear: float = 0.0
     """Augmentation: slant each image by up to this many pixels a row."""
+    elastic: float = 0.0
+    """Augmentation: bend each image smoothly, by up to this many pixels."""
     augment_off: float = 0.15
     """Share of the training, at its end, without augmentation."""
     keep: Literal["best", "last"] = "best"
@@ -94,7 +108,11 @@ class TrainConfig:
     device: str = "auto"
     """Where to train, such as cpu or cuda:0; "auto" is CUDA when there is one."""
     seed: int = 0
-    """Decides the initial weights, the order of the images and their augmentation."""
+    """Decides the initial weights, the order of the images, their augmentation and what dropout leaves out."""
+    checkpoint_minutes: float = 5.0
+    """Minutes between two checkpoints; there is one after each epoch and on Ctrl-C besides."""
+    keep_checkpoints: int = 2
+    """Checkpoints to keep while training; 0 writes none, and such a run cannot be resumed."""
 
     def __post_init__(self) -> None:
         for name in ("layers", "betas"):
@@ -108,7 +126,7 @@ class TrainConfig:
         for name in ("train_grid", "train_inv_denominator", "freeze_input_norm"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{_NAME}: {name} must be True or False, got {getattr(self, name)!r}")
-        for name in ("optimizer", "schedule", "keep", "precision", "matmul"):
+        for name in ("optimizer", "schedule", "keep", "precision", "matmul", "model"):
             if getattr(self, name) not in choices(name):
                 raise ValueError(
                     f"{_NAME}: unknown {name} {getattr(self, name)!r}; {suggest(getattr(self, name), choices(name))}"
@@ -117,7 +135,8 @@ class TrainConfig:
         self._check_training()
 
     def _check_model(self) -> None:
-        if len(self.layers) < 2:
+        least = 2 if self.model == "fasterkan" else 1
+        if self.layers and len(self.layers) < least:
             raise ValueError(f"{_NAME}: layers needs an input and an output width, such as 784,10; got {self.layers}")
         for i, width in enumerate(self.layers):
             whole_number(_NAME, f"layers[{i}]", width, 1)
@@ -142,20 +161,37 @@ class TrainConfig:
             ("betas[1]", self.betas[1]),
             ("warmup", self.warmup),
             ("label_smoothing", self.label_smoothing),
+            ("ema", self.ema),
         ):
             if not 0 <= real_number(_NAME, name, value) < 1:
                 raise ValueError(f"{_NAME}: {name} must be at least 0 and below 1, got {value}")
         if not 0 <= real_number(_NAME, "augment_off", self.augment_off) <= 1:
             raise ValueError(f"{_NAME}: augment_off must be from 0 to 1, got {self.augment_off}")
-        for name in ("weight_decay", "shift", "rotate", "scale", "shear"):
+        for name in ("weight_decay", "shift", "rotate", "scale", "shear", "elastic"):
             if real_number(_NAME, name, getattr(self, name)) < 0:
                 raise ValueError(f"{_NAME}: {name} must not be negative, got {getattr(self, name)}")
-        for name, least in (("batch_size", 1), ("epochs", 1), ("seed", 0)):
+        for name, least in (
+            ("batch_size", 1),
+            ("accumulate", 1),
+            ("epochs", 1),
+            ("seed", 0),
+            ("keep_checkpoints", 0),
+        ):
             whole_number(_NAME, name, getattr(self, name), least)
         if self.seed >= 2**63:
             raise ValueError(f"{_NAME}: seed must be below 2^63, got {self.seed}")
         if self.clip_grad_norm is not None:
             positive_number(_NAME, "clip_grad_norm", self.clip_grad_norm)
+        if self.patience is not None:
+            whole_number(_NAME, "patience", self.patience, 1)
+        positive_number(_NAME, "checkpoint_minutes", self.checkpoint_minutes)
+        if self.optimizer == "muon" and self.precision == "fp16":
+            raise ValueError(f'{_NAME}: optimizer "muon" needs precision "float32" or "bf16", got "fp16"')
+
+    def differences(self, other: TrainConfig) -> tuple[str, ...]:
+        """Return the names of the fields that differ, those left out that change no number of the run."""
+        names = (field.name for field in dataclasses.fields(self))
+        return tuple(n for n in names if n not in _FREE and getattr(self, n) != getattr(other, n))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, as JSON holds them: lists for tuples."""

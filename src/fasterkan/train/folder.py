@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .._files import write_atomically
-from ..models import KAN
+from ..models import FasterKAN, FasterKANvolver
+from ..models.pretrained import Pretrained, from_pretrained
 from .config import TrainConfig
 from .errors import RunFolderError
+from .lock import locked
 
 
 class RunFolder:
     """A folder with `config.json`, `metrics.jsonl`, `model/` (as `save_pretrained` writes it) and `result.json`.
+
+    While the run goes on, and after it stopped before its end, there is `checkpoints/` too.
 
     Args:
         path: the folder; nothing is read or written yet.
@@ -26,6 +32,9 @@ class RunFolder:
         self.metrics = self.path / "metrics.jsonl"
         self.model = self.path / "model"
         self.result = self.path / "result.json"
+        self.checkpoints = self.path / "checkpoints"
+        self.lock = self.path / ".lock"
+        self.tensorboard = self.path / "tensorboard"
 
     def check_free(self, *, overwrite: bool = False) -> None:
         """Refuse a path that holds something already; with `overwrite`, only if that is not a run.
@@ -35,7 +44,7 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise RunFolderError(f"{self.path} is a file; give a folder for the run")
-        found = sorted(p.name for p in self.path.iterdir()) if self.path.is_dir() else []
+        found = sorted(p.name for p in self.path.iterdir() if p != self.lock) if self.path.is_dir() else []
         if found and not overwrite:
             raise RunFolderError(
                 f"{self.path} is not empty (it holds {', '.join(found[:5])}); choose another folder, or overwrite=True "
@@ -47,17 +56,45 @@ class RunFolder:
                 f"{self.path} holds {', '.join(strange[:5])}, which no run wrote; nothing was replaced"
             )
 
-    def begin(self, config: TrainConfig) -> None:
-        """Make the folder, remove what an older run left in it, and write the configuration."""
+    def check_resumable(self, config: TrainConfig) -> None:
+        """Refuse a folder whose run is finished, or was begun with another configuration.
+
+        Raises:
+            RunFolderError: the run is finished, `config.json` is missing or damaged, or fields differ that change the
+                numbers of the run.
+        """
+        own = self.load_config()
+        if self.result.exists():
+            raise RunFolderError(f"{self.path} holds a run that is finished, there is nothing to resume")
+        if names := own.differences(config):
+            said = ", ".join(f"{n} is {getattr(own, n)!r} there, not {getattr(config, n)!r}" for n in names)
+            raise RunFolderError(
+                f"{self.path} cannot be resumed with other options, its numbers would be another run's: {said}"
+            )
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Make the folder if it is not there, and keep other processes out of it for a while.
+
+        Raises:
+            RunFolderError: another process trains in it.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
+        with locked(self.lock):
+            yield
+
+    def begin(self, config: TrainConfig) -> None:
+        """Remove what an older run left in the folder, and write the configuration."""
         for part in self._parts():
+            if part == self.lock:
+                continue
             if part.is_dir():
                 shutil.rmtree(part)
             else:
                 part.unlink(missing_ok=True)
         self._write(self.config, config.to_dict())
 
-    def save_model(self, model: KAN) -> None:
+    def save_model(self, model: Pretrained) -> None:
         """Write `model/`."""
         model.save_pretrained(self.model)
 
@@ -85,20 +122,32 @@ class RunFolder:
         """
         return self._read(self.result) if self.result.exists() else None
 
-    def load_model(self) -> KAN:
+    def load_model(self) -> FasterKAN | FasterKANvolver:
         """Return the model of the run.
 
         Raises:
             CheckpointError: it is missing or damaged.
+            RunFolderError: it is of another class than runs train.
         """
-        return KAN.from_pretrained(self.model)
+        model = from_pretrained(self.model)
+        if not isinstance(model, FasterKAN | FasterKANvolver):
+            raise RunFolderError(f"{self.model} holds a {type(model).__name__}, which no run wrote")
+        return model
 
     def is_run(self) -> bool:
         """Whether the folder looks like one of a run: it has `metrics.jsonl` or `model/` beside a `config.json`."""
         return self.config.is_file() and (self.metrics.is_file() or self.model.is_dir())
 
     def _parts(self) -> tuple[Path, ...]:
-        return (self.config, self.metrics, self.model, self.result)
+        return (
+            self.config,
+            self.metrics,
+            self.model,
+            self.result,
+            self.checkpoints,
+            self.tensorboard,
+            self.lock,
+        )
 
     @staticmethod
     def _write(path: Path, content: dict[str, Any]) -> None:

@@ -6,20 +6,23 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..data import ImageDataset
 from ..nn import update_norms
-from .augment import Augmentation
-from .batches import Batches
+from .checkpoint import Checkpoints, Snapshot
 from .config import TrainConfig
-from .errors import TrainingError, TrainingInterrupted
+from .divergence import check_finite, diverged
+from .errors import TrainingInterrupted
 from .evaluation import evaluate
+from .interrupts import Interrupts, delayed_interrupts
 from .observers import Observer
-from .optimizer import Stepper
+from .randomness import own_random_state
 from .result import EpochMetrics, TrainResult
+from .state import Training
 
 
 def train(
@@ -28,18 +31,24 @@ def train(
     validation_set: ImageDataset,
     config: TrainConfig,
     observers: Sequence[Observer] = (),
+    *,
+    checkpoints: Checkpoints | None = None,
+    resume_from: Snapshot | None = None,
 ) -> TrainResult:
     """Train a classifier and leave in it the weights of the best epoch on validation, or of the last (`config.keep`).
 
     The same seed, data and model give the same weights, bit for bit, on the same machine with the same number of
-    threads. Only the fields of `config` that concern training are used; data set and network are the arguments.
+    threads, whether the run was interrupted and resumed or not. Only the fields of `config` that concern training are
+    used; data set and network are the arguments. Ctrl-C waits for the end of a step; pressed twice it does not.
 
     Args:
-        model: takes [B, H * W] in [0, 1] and returns logits [B, C]; moved to the configured device.
+        model: takes [B, H * W] (or [B, C * H * W]) in [0, 1] and returns logits [B, C]; moved to the configured device.
         train_set: images to learn from.
         validation_set: images to validate on after each epoch.
         config: optimiser, schedule, batches, augmentation, precision, seed.
         observers: told of every step and epoch.
+        checkpoints: where the state is written after each epoch, when it is due and on Ctrl-C; None writes none.
+        resume_from: the state to go on from, `checkpoints.newest()` say; None begins.
 
     Returns:
         The metrics of every epoch; `TrainResult.kept` is the one whose weights the model holds.
@@ -48,38 +57,43 @@ def train(
         TrainingError: a loss is not finite.
         TrainingInterrupted: Ctrl-C; the model holds the weights that would be kept if the last whole epoch were the
             last of all.
-        ValueError: an empty data set, or a device that is not there.
+        ValueError: an empty data set, a device that is not there, or a state that is of another run.
 
     Example:
         >>> result = train(fk.FasterKAN([784, 64, 10]), train_set, validation_set, TrainConfig(epochs=3))
     """
     device = resolve_device(config.device)
     model.to(device)
-    moves = Augmentation(config.shift, config.rotate, config.scale, config.shear)
-    batches = Batches(train_set, config.batch_size, moves, device, config.seed)
-    stepper = Stepper(model, config, len(batches) * config.epochs, device)
-    result = TrainResult((), config.keep)
-    weights: dict[str, Tensor] = {}
+    training = Training(model, train_set, config, device)
+    if checkpoints is None:
+        checkpoints = Checkpoints(Path(), keep=0)
     interruption: KeyboardInterrupt | None = None
-    for observer in observers:
-        observer.on_start(config, stepper.steps)
-    with _matmul_precision(config.matmul):
+    with _matmul_precision(config.matmul), own_random_state(device, config.seed), delayed_interrupts() as interrupts:
+        if resume_from is not None:
+            training.restore(resume_from)
+        for observer in observers:
+            observer.on_start(config, training.stepper.steps)
+            if resume_from is not None:
+                observer.on_resume(training.resumed_from, training.result)
         try:
-            for metrics in _epochs(model, batches, validation_set, stepper, observers):
-                result = TrainResult((*result.epochs, metrics), config.keep)
-                if result.kept is metrics:
-                    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+            while not training.over():
+                metrics = _epoch(training, validation_set, observers, checkpoints, interrupts)
+                training.finish_epoch(metrics)
                 for observer in observers:
                     observer.on_epoch(metrics)
+                _save(training, checkpoints)
+                interrupts.check()
         except KeyboardInterrupt as error:
             interruption = error
-    if weights:
-        model.load_state_dict(weights)
+            if training.whole and not interrupts.forced:
+                _save(training, checkpoints)
+    if training.kept:
+        model.load_state_dict(training.kept)
     for observer in observers:
-        observer.on_end(result)
+        observer.on_end(training.result)
     if interruption is not None:
-        raise TrainingInterrupted(result) from interruption
-    return result
+        raise TrainingInterrupted(training.result) from interruption
+    return training.result
 
 
 def resolve_device(name: str) -> torch.device:
@@ -97,55 +111,71 @@ def resolve_device(name: str) -> torch.device:
         raise ValueError(f'device {name!r} cannot be used here: {reason}; try "auto" or "cpu"') from error
 
 
-def _epochs(
-    model: nn.Module,
-    batches: Batches,
+def _epoch(
+    training: Training,
     validation_set: ImageDataset,
-    stepper: Stepper,
     observers: Sequence[Observer],
-) -> Iterator[EpochMetrics]:
-    """Train and validate epoch by epoch; what the caller does between epochs is not timed."""
-    training_seconds = seconds = 0.0
-    for epoch in range(1, stepper.config.epochs + 1):
-        started = time.perf_counter()
-        loss = _train_epoch(model, batches, stepper, observers)
-        trained = time.perf_counter()
-        validation = evaluate(model, validation_set)
-        if not math.isfinite(validation.loss):
-            raise _diverged("validation loss", validation.loss, stepper)
-        training_seconds += trained - started
-        seconds += time.perf_counter() - started
-        yield EpochMetrics(
-            epoch=epoch,
-            step=stepper.step,
-            loss=loss,
-            lr=stepper.lr,
-            validation_loss=validation.loss,
-            validation_accuracy=validation.accuracy,
-            steps_per_second=len(batches) / (trained - started),
-            training_seconds=training_seconds,
-            seconds=seconds,
-        )
+    checkpoints: Checkpoints,
+    interrupts: Interrupts,
+) -> EpochMetrics:
+    """Train and validate one epoch, or what is left of it; what the caller does between epochs is not timed."""
+    before, steps = training.result, len(training.batches)
+    if training.position == 0:
+        training.started = time.perf_counter()
+    loss = _train_epoch(training, observers, checkpoints, interrupts)
+    trained = time.perf_counter()
+    with training.evaluated_weights():
+        validation = evaluate(training.model, validation_set)
+    if not math.isfinite(validation.loss):
+        raise diverged("validation loss", validation.loss, training.stepper, checkpoints.last_words())
+    spent = trained - training.started
+    return EpochMetrics(
+        epoch=len(before.epochs) + 1,
+        step=training.stepper.step,
+        loss=loss,
+        lr=training.stepper.lr,
+        validation_loss=validation.loss,
+        validation_accuracy=validation.accuracy,
+        steps_per_second=steps / spent,
+        training_seconds=before.training_seconds + spent,
+        seconds=before.seconds + time.perf_counter() - training.started,
+    )
 
 
-def _train_epoch(model: nn.Module, batches: Batches, stepper: Stepper, observers: Sequence[Observer]) -> float:
-    """Take the steps of one epoch and return their mean loss."""
-    augmented = round(stepper.steps * (1 - stepper.config.augment_off)) - stepper.step
+def _train_epoch(
+    training: Training, observers: Sequence[Observer], checkpoints: Checkpoints, interrupts: Interrupts
+) -> float:
+    """Take the steps that are left of an epoch and return the mean loss of all its steps."""
+    model, stepper, position = training.model, training.stepper, training.position
+    augmented = round(stepper.steps * (1 - stepper.config.augment_off)) - (stepper.step - position)
     report_every = 1 if stepper.device.type == "cpu" else 50  # elsewhere reading a number waits for the device
-    total = torch.zeros((), device=stepper.device)
     model.train()
-    for x, labels in batches.epoch(augmented):
-        loss = stepper.loss(x, labels)
+    for x, labels in training.batches.epoch(augmented, position):
+        training.whole = False
+        loss = stepper.gradient(x, labels)
         report = stepper.step % report_every == 0
         if report:
-            _check(loss, stepper)
-        stepper.update(loss)
+            check_finite(loss, stepper, x, checkpoints.last_words())
+        stepper.move()
         update_norms(model)
-        total += loss.detach()
+        if training.average is not None:
+            training.average.update(stepper.step)
+        training.loss_sum += loss
+        training.whole = True
         if report:
             for observer in observers:
-                observer.on_step(stepper.step, float(loss.detach()))
-    return _check(total, stepper) / len(batches)
+                observer.on_step(stepper.step, float(loss))
+        if checkpoints.due():
+            paused = time.perf_counter()
+            _save(training, checkpoints)
+            training.started += time.perf_counter() - paused
+        interrupts.check()
+    return check_finite(training.loss_sum, stepper, None, checkpoints.last_words()) / len(training.batches)
+
+
+def _save(training: Training, checkpoints: Checkpoints) -> None:
+    if checkpoints.keep:
+        checkpoints.save(training.snapshot())
 
 
 @contextmanager
@@ -160,21 +190,3 @@ def _matmul_precision(name: str) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-def _check(loss: Tensor, stepper: Stepper) -> float:
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise _diverged("loss", value, stepper)
-    return value
-
-
-def _diverged(name: str, value: float, stepper: Stepper) -> TrainingError:
-    config = stepper.config
-    cures = [f"a lower lr (now {config.lr:g})", f"a longer warmup (now {config.warmup:g})"]
-    if config.clip_grad_norm is None:
-        cures.append("clip_grad_norm=1")
-    if config.precision == "fp16":
-        cures.append('precision="bf16" or "float32"')
-    at = f"after {stepper.step} of {stepper.steps} steps"
-    return TrainingError(f"train: the {name} is {value} {at}; try {', '.join(cures)}")

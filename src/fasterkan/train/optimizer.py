@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..nn import param_groups
 from .config import TrainConfig
+from .muon import MatrixMuon
 from .schedule import factor
 
 _DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Stepper:
-    """The optimiser of a run with everything that happens around its step.
+    """The optimisers of a run with everything that happens around their step.
 
     Args:
         model: the parameters to train; grids, widths, norms and biases are not decayed.
-        config: optimiser, learning rate and schedule, precision, label smoothing, clipping.
+        config: optimiser, learning rate and schedule, precision, label smoothing, clipping, parts of a batch.
         steps: steps of the whole run, which the schedule spans.
         device: where the model lies.
 
@@ -31,14 +34,9 @@ class Stepper:
         self.config, self.steps, self.device = config, steps, device
         self.step, self.lr = 0, 0.0
         self.model = model
-        groups = param_groups(model, weight_decay=config.weight_decay, lr=config.lr)
-        fused = device.type in {"cpu", "cuda"}
-        self.optimizer: torch.optim.Optimizer
-        if config.optimizer == "adamw":
-            self.optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=fused)
-        else:
-            self.optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.betas[0], fused=fused)
-        self.highest = [group["lr"] for group in self.optimizer.param_groups]
+        self.optimizers = _optimizers(model, config, device)
+        self._groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        self._highest = [group["lr"] for group in self._groups]
         self.warmup_steps = round(config.warmup * steps)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
 
@@ -50,18 +48,79 @@ class Stepper:
         wide = torch.promote_types(logits.dtype, torch.float32)
         return F.cross_entropy(logits.to(wide), labels, label_smoothing=self.config.label_smoothing)
 
-    def update(self, loss: Tensor) -> None:
-        """Differentiate the loss and move the parameters."""
-        config, optimizer = self.config, self.optimizer
+    def gradient(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Differentiate the loss of a batch, part by part, and return it without its graph."""
+        self.model.zero_grad()
+        parts = min(self.config.accumulate, len(x))
+        if parts == 1:
+            return self.differentiate(self.loss(x, labels))
+        total = torch.zeros((), device=self.device)
+        for part, its_labels in zip(x.tensor_split(parts), labels.tensor_split(parts), strict=True):
+            total += self.differentiate(self.loss(part, its_labels) * (len(part) / len(x)))
+        return total
+
+    def differentiate(self, loss: Tensor) -> Tensor:
+        """Add the gradient of a loss to that of the parameters, and return the loss without its graph."""
+        self.scaler.scale(loss).backward()
+        return loss.detach()
+
+    def move(self) -> None:
+        """Move the parameters by their gradient."""
+        config = self.config
         share = factor(config.schedule, self.step, self.steps, self.warmup_steps)
         self.lr = config.lr * share
-        for group, highest in zip(optimizer.param_groups, self.highest, strict=True):
+        for group, highest in zip(self._groups, self._highest, strict=True):
             group["lr"] = highest * share
-        optimizer.zero_grad()
-        self.scaler.scale(loss).backward()
         if config.clip_grad_norm is not None:
-            self.scaler.unscale_(optimizer)
+            for optimizer in self.optimizers:
+                self.scaler.unscale_(optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_grad_norm)
-        self.scaler.step(optimizer)
+        for optimizer in self.optimizers:
+            self.scaler.step(optimizer)
         self.scaler.update()
         self.step += 1
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what the optimisers remember, by "optimiser.parameter.name"."""
+        return {
+            f"{i}.{j}.{name}": tensor
+            for i, optimizer in enumerate(self.optimizers)
+            for j, parameter in enumerate(_parameters(optimizer))
+            for name, tensor in optimizer.state.get(parameter, {}).items()
+            if isinstance(tensor, Tensor)
+        }
+
+    def load(self, step: int, lr: float, tensors: dict[str, Tensor], scaler: dict[str, Any]) -> None:
+        """Go on after `step` steps with what `tensors` and the scaler's `state_dict` returned."""
+        self.step, self.lr = step, lr
+        parameters = [_parameters(optimizer) for optimizer in self.optimizers]
+        for key, tensor in tensors.items():
+            i, j, name = key.split(".", 2)
+            parameter = parameters[int(i)][int(j)]
+            if tensor.shape == parameter.shape:  # in the parameter's memory order
+                tensor = torch.empty_like(parameter, dtype=tensor.dtype).detach().copy_(tensor)
+            else:
+                tensor = tensor.to(self.device)
+            self.optimizers[int(i)].state[parameter][name] = tensor
+        self.scaler.load_state_dict(scaler)
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _optimizers(model: nn.Module, config: TrainConfig, device: torch.device) -> list[torch.optim.Optimizer]:
+    groups = param_groups(model, weight_decay=config.weight_decay, lr=config.lr)
+    fused = device.type in {"cpu", "cuda"}
+    if config.optimizer == "sgd":
+        return [torch.optim.SGD(groups, lr=config.lr, momentum=config.betas[0], fused=fused)]
+    found: list[torch.optim.Optimizer] = []
+    if config.optimizer == "muon":
+        weights = [parameter for group in groups if group["name"] == "weights" for parameter in group["params"]]
+        if weights:
+            decay = config.weight_decay
+            found.append(MatrixMuon(weights, lr=config.lr, weight_decay=decay, momentum=config.betas[0]))
+        groups = [group for group in groups if group["name"] != "weights"]
+    if groups:
+        found.append(torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=fused))
+    return found

@@ -53,6 +53,12 @@ class TrainResult:
         return max(self.epochs, key=lambda m: (m.validation_accuracy, m.epoch))
 
     @property
+    def epochs_without_gain(self) -> int:
+        """Epochs since validation accuracy first reached its highest value."""
+        first = max(self.epochs, key=lambda m: (m.validation_accuracy, -m.epoch), default=None)
+        return 0 if first is None else self.epochs[-1].epoch - first.epoch
+
+    @property
     def training_seconds(self) -> float:
         """Time spent on training, without validation."""
         return self.epochs[-1].training_seconds if self.epochs else 0.0

@@ -1,0 +1,55 @@
+"""A moving average of a model's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class Average:
+    """The exponential moving average of every floating-point tensor of a model, statistics of batch norms included.
+
+    After step t (from 1) each average a follows its tensor w as a += (1 - d) (w - a), d = min(decay, t / (t + 9)), so
+    that the first steps are forgotten. Other tensors are those of the model.
+
+    Args:
+        model: what is averaged; its tensors are followed in place.
+        decay: d in the long run, 0 to 1.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self._live = model.state_dict()
+        self.tensors = {name: tensor.clone() for name, tensor in self._live.items()}
+        floating = [name for name, tensor in self._live.items() if tensor.is_floating_point()]
+        self._pairs = [self.tensors[name] for name in floating], [self._live[name] for name in floating]
+        self._others = [name for name in self._live if name not in floating]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Follow the model after step number `step`, from 1."""
+        torch._foreach_lerp_(*self._pairs, 1 - min(self.decay, step / (step + 9)))
+        self._copy(self._live, self.tensors, self._others)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Let the model hold the averages for a while, and then its own tensors again, bit for bit."""
+        own = {name: tensor.clone() for name, tensor in self._live.items()}
+        try:
+            self._copy(self.tensors, self._live)
+            yield
+        finally:
+            self._copy(own, self._live)
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Take averages that were saved."""
+        self._copy(tensors, self.tensors)
+
+    @staticmethod
+    @torch.no_grad()
+    def _copy(source: dict[str, Tensor], target: dict[str, Tensor], names: list[str] | None = None) -> None:
+        for name in source if names is None else names:
+            target[name].copy_(source[name])
