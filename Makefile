@@ -38,6 +38,8 @@ bench-cpu: $(STAMP) ## measure again what README and docs report, about 8 minute
 	$(BIN)/python benchmarks/initialisation.py
 	$(BIN)/python benchmarks/chunk_size.py
 	$(BIN)/python benchmarks/matmul_precision.py
+	$(if $(ORIGINAL),$(BIN)/python benchmarks/volver_epoch.py --original $(ORIGINAL))
+	$(BIN)/python benchmarks/predict_photographs.py runs/mnist-0
 
 bench-tables: $(STAMP) ## write the tables of README and docs from benchmarks/results
 	$(BIN)/python benchmarks/tables.py

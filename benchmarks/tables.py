@@ -140,6 +140,16 @@ def chunk_size() -> str:
     )
 
 
+def volver_epoch() -> str:
+    """One epoch of FasterKANvolver, ours and the original's loop."""
+    machine, rows = read("volver_epoch")
+    body = [
+        [row["subject"], f"{row['epoch_seconds']:.1f} s", f"{100 * row['validation_accuracy']:.2f} %"] for row in rows
+    ]
+    head = ["FasterKANvolver [64, 10], MNIST", "one epoch of training", "validation after it"]
+    return table(head, body, where(machine, "python benchmarks/volver_epoch.py --original CHECKOUT"))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "initialisation": initialisation,
     "cpu-layer": cpu_layer,
@@ -148,6 +158,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "mnist": mnist,
     "matmul-precision": matmul_precision,
     "chunk-size": chunk_size,
+    "volver-epoch": volver_epoch,
 }
 
 

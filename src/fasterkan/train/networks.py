@@ -55,7 +55,7 @@ def build_model(config: TrainConfig, image: Sequence[int] = (28, 28)) -> FasterK
     else:
         channels = image[0] if len(image) == 3 else 1
         model = FasterKANvolver(config.layers, in_channels=channels, image_size=tuple(image[-2:]), **settings)
-        # measured on a CPU: a step takes 0.9 of the time
+        # the faster layout for convolutions on CPUs
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.freeze_input_norm:
         norm = model.kan_layers()[0].norm
