@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +44,13 @@ class Program(TyperGroup):
             code = _report(error, "interrupted; nothing was saved", INTERRUPTED, ctx)
         except TrainingError as error:
             code = _report(error, str(error), FAILED, ctx)
+        except BrokenPipeError:  # the reader went away, `| head` say: nothing to tell, and nobody to tell it to
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = FAILED
+        except ImportError as error:
+            if "pip install" not in str(error):  # one of ours names the extra that is missing
+                raise
+            code = _report(error, str(error), BAD_INPUT, ctx)
         except OSError as error:
             code = _report(error, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), FAILED, ctx)
         except ValueError as error:
