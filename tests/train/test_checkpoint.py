@@ -6,7 +6,6 @@ import errno
 import json
 import logging
 import random
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -158,19 +157,9 @@ def test_what_a_crash_left_is_no_checkpoint(tmp_path):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def small_disk(mount):
     """A file system of 256 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
-    try:
-        done = subprocess.run(command, capture_output=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("no mount here")
-    if done.returncode:
-        pytest.skip("mounting is not allowed here")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    return mount("size=256k")
 
 
 def check_that_a_full_disk_costs_the_new_one_only(store, caplog):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,26 +19,6 @@ CONFIG = TrainConfig(
 def parts(corners, monkeypatch):
     found = corners(), corners(seed=1), corners(seed=2)
     monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root: found)
-
-
-@pytest.fixture
-def mount(tmp_path):
-    """Mount a file system of 512 KiB; skipped where that is not allowed."""
-    place = tmp_path / "disk"
-    place.mkdir()
-
-    def mounted(*options):
-        command = ["mount", "-t", "tmpfs", "-o", ",".join(("size=512k", *options)), "tmpfs", str(place)]
-        try:
-            done = subprocess.run(command, capture_output=True, check=False)
-        except FileNotFoundError:
-            pytest.skip("no mount here")
-        if done.returncode:
-            pytest.skip("mounting is not allowed here")
-        return place
-
-    yield mounted
-    subprocess.run(["umount", str(place)], capture_output=True, check=False)
 
 
 class FillUp(Observer):
