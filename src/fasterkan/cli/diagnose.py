@@ -8,12 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ..data import train_validation_test
 from ..diagnosis import diagnose
-from ..train import check_fit
-from .saved import load
-
-_SPLITS = ("train", "validation", "test")
+from .saved import SPLITS, load_with_images
 
 HELP = """Say what ails a trained model, and which argument to change.
 
@@ -31,7 +27,7 @@ Examples:
 def diagnose_command(
     run: Annotated[Path, typer.Argument(help="Folder of a run, or of a saved model (then name the data set).")],
     data: Annotated[str | None, typer.Option(help="Data set. [default: the run's]", show_default=False)] = None,
-    split: Annotated[str, typer.Option(help="Images to send.", metavar="|".join(_SPLITS))] = "train",
+    split: Annotated[str, typer.Option(help="Images to send.", metavar="|".join(SPLITS))] = "train",
     rows: Annotated[int, typer.Option(help="How many of them, evenly spread.", min=1)] = 2048,
     data_root: Annotated[
         str | None, typer.Option(help="Folder of the data set's files. [default: the run's]", show_default=False)
@@ -39,15 +35,6 @@ def diagnose_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Run `fasterkan diagnose`."""
-    if split not in _SPLITS:
-        raise ValueError(f"--split: unknown {split!r}; known: {', '.join(_SPLITS)}")
-    saved = load(run)
-    if saved.config is not None:
-        data = data or saved.config.dataset
-        data_root = data_root or saved.config.data_root
-    if data is None:
-        raise ValueError(f"{run} is a model without a run; name the data set: --data mnist")
-    images = train_validation_test(data, data_root)[_SPLITS.index(split)]
-    check_fit(saved.model, images)
+    saved, images = load_with_images(run, split, "--data", data, data_root)
     report = diagnose(saved.model, images, rows=rows)
     typer.echo(json.dumps(report.to_dict()) if as_json else str(report))

@@ -8,12 +8,10 @@ from typing import Annotated
 
 import typer
 
-from ..data import ImageDataset, train_validation_test
-from ..train import Evaluation, check_fit, evaluate
-from .saved import load
+from ..data import ImageDataset
+from ..train import Evaluation, evaluate
+from .saved import SPLITS, load_with_images
 from .text import percent
-
-_SPLITS = ("train", "validation", "test")
 
 HELP = """Evaluate a trained model.
 
@@ -30,23 +28,14 @@ Examples:
 def evaluate_command(
     run: Annotated[Path, typer.Argument(help="Folder of a run, or of a saved model (then name the data set).")],
     dataset: Annotated[str | None, typer.Option(help="Data set. [default: the run's]", show_default=False)] = None,
-    split: Annotated[str, typer.Option(help="Images to look at.", metavar="|".join(_SPLITS))] = "test",
+    split: Annotated[str, typer.Option(help="Images to look at.", metavar="|".join(SPLITS))] = "test",
     data_root: Annotated[
         str | None, typer.Option(help="Folder of the data set's files. [default: the run's]", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Run `fasterkan eval`."""
-    if split not in _SPLITS:
-        raise ValueError(f"--split: unknown {split!r}; known: {', '.join(_SPLITS)}")
-    saved = load(run)
-    if saved.config is not None:
-        dataset = dataset or saved.config.dataset
-        data_root = data_root or saved.config.data_root
-    if dataset is None:
-        raise ValueError(f"{run} is a model without a run; name the data set: --dataset mnist")
-    data = train_validation_test(dataset, data_root)[_SPLITS.index(split)]
-    check_fit(saved.model, data)
+    saved, data = load_with_images(run, split, "--dataset", dataset, data_root)
     outcome = evaluate(saved.model, data)
     if as_json:
         typer.echo(json.dumps({"dataset": data.name, "split": split, **outcome.to_dict()}))

@@ -6,9 +6,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from ..data import ImageDataset, train_validation_test
 from ..models import KAN, FasterKANvolver
 from ..models.pretrained import CheckpointError, from_pretrained
-from ..train import RunFolder, RunFolderError, TrainConfig
+from ..train import RunFolder, RunFolderError, TrainConfig, check_fit
+
+SPLITS = ("train", "validation", "test")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,3 +42,31 @@ def load(path: Path) -> Saved:
             raise CheckpointError(f"{path} holds a {type(model).__name__}, which this program does not know")
         return Saved(model, path, None, None)
     return Saved(run.load_model(), run.model, run.load_config(), run.load_result())
+
+
+def load_with_images(
+    path: Path, split: str, option: str, dataset: str | None, data_root: str | None
+) -> tuple[Saved, ImageDataset]:
+    """Return the model of a folder with one split of a data set, by default that of its run.
+
+    Args:
+        path: as in `load`.
+        split: one of `SPLITS`.
+        option: the command's option that names the data set, for the message.
+        dataset: the data set that was named, None for the run's.
+        data_root: the folder of its files that was named, None for the run's.
+
+    Raises:
+        ValueError: an unknown split, no data set, or one that does not fit the model.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"--split: unknown {split!r}; known: {', '.join(SPLITS)}")
+    saved = load(path)
+    if saved.config is not None:
+        dataset = dataset or saved.config.dataset
+        data_root = data_root or saved.config.data_root
+    if dataset is None:
+        raise ValueError(f"{path} is a model without a run; name the data set: {option} mnist")
+    images = train_validation_test(dataset, data_root)[SPLITS.index(split)]
+    check_fit(saved.model, images)
+    return saved, images
