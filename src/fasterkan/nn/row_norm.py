@@ -16,7 +16,26 @@ from .init import Distribution, critical_gain
 
 
 @dataclasses.dataclass(frozen=True)
-class LayerNorm:
+class _RowNormDescription:
+    """What LayerNorm and RMSNorm have in common."""
+
+    affine: bool = True
+    gain: float | Literal["auto"] = "auto"
+    eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        if not isinstance(self.affine, bool):
+            raise TypeError(f"{name}: affine must be True or False, got {self.affine!r}")
+        object.__setattr__(self, "eps", positive_number(name, "eps", self.eps))
+        if self.eps < 1e-20:
+            raise ValueError(f"{name}: eps must be at least 1e-20, float32 loses smaller ones; got {self.eps}")
+        if self.gain != "auto":
+            object.__setattr__(self, "gain", positive_number(name, "gain", self.gain))
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerNorm(_RowNormDescription):
     """Description of z = g (x - mean(x)) / sqrt(var(x) + eps) + b over the features of each row.
 
     Args:
@@ -28,13 +47,6 @@ class LayerNorm:
     Raises:
         ValueError: `build` with one feature, which would become 0 whatever x is. Two features, which become +-1, warn.
     """
-
-    affine: bool = True
-    gain: float | Literal["auto"] = "auto"
-    eps: float = 1e-5
-
-    def __post_init__(self) -> None:
-        _check(self)
 
     def build(
         self, in_features: int, basis: Basis, device: torch.device | str | None = None, dtype: torch.dtype | None = None
@@ -56,7 +68,7 @@ class LayerNorm:
 
 
 @dataclasses.dataclass(frozen=True)
-class RMSNorm:
+class RMSNorm(_RowNormDescription):
     """Description of z = g x / sqrt(mean(x^2) + eps) over the features of each row.
 
     Args:
@@ -68,13 +80,6 @@ class RMSNorm:
         ValueError: `build` with one feature, which would become +-1.
     """
 
-    affine: bool = True
-    gain: float | Literal["auto"] = "auto"
-    eps: float = 1e-5
-
-    def __post_init__(self) -> None:
-        _check(self)
-
     def build(
         self, in_features: int, basis: Basis, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> RowNorm:
@@ -82,17 +87,6 @@ class RMSNorm:
         if in_features == 1:
             raise ValueError('RMSNorm of one feature is its sign, +-1: use norm="feature"')
         return RowNorm(self, in_features, basis, device, dtype)
-
-
-def _check(norm: LayerNorm | RMSNorm) -> None:
-    name = type(norm).__name__
-    if not isinstance(norm.affine, bool):
-        raise TypeError(f"{name}: affine must be True or False, got {norm.affine!r}")
-    object.__setattr__(norm, "eps", positive_number(name, "eps", norm.eps))
-    if norm.eps < 1e-20:
-        raise ValueError(f"{name}: eps must be at least 1e-20, float32 loses smaller ones; got {norm.eps}")
-    if norm.gain != "auto":
-        object.__setattr__(norm, "gain", positive_number(name, "gain", norm.gain))
 
 
 class RowNorm(nn.Module):
