@@ -33,6 +33,7 @@ mnist: $(STAMP) ## train the original's network on MNIST
 bench-cpu: $(STAMP) ## measure again what README and docs report, about 8 minutes on two quiet cores
 	$(BIN)/python benchmarks/mnist.py
 	$(BIN)/python benchmarks/cpu_layer.py $(if $(ORIGINAL),--original $(ORIGINAL))
+	$(BIN)/python benchmarks/cpu_layer.py $(if $(ORIGINAL),--original $(ORIGINAL)) --turn 1
 	$(BIN)/python benchmarks/memory.py $(if $(ORIGINAL),--original $(ORIGINAL))
 	$(BIN)/python benchmarks/rswaf_forms.py
 	$(BIN)/python benchmarks/initialisation.py

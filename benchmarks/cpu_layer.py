@@ -27,6 +27,9 @@ def main() -> None:
     parser.add_argument("--original", type=Path, help="a checkout of AthanasiosDelis/faster-kan")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=40)
+    parser.add_argument(
+        "--turn", type=int, default=5, help="steps in a turn; results of others than 5 go to a file apart"
+    )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
@@ -46,9 +49,9 @@ def main() -> None:
         models["original FasterKAN"] = original(args.original).FasterKAN(LAYERS)
 
     x, labels = torch.randn(BATCH, LAYERS[0]), torch.randint(LAYERS[-1], (BATCH,))
-    steps = interleave({name: step(model, x, labels) for name, model in models.items()}, args.repeats, turn=5)
+    steps = interleave({name: step(model, x, labels) for name, model in models.items()}, args.repeats, turn=args.turn)
     with torch.inference_mode():
-        forwards = interleave({n: (lambda m=m: m(x)) for n, m in models.items()}, args.repeats, turn=5)
+        forwards = interleave({n: (lambda m=m: m(x)) for n, m in models.items()}, args.repeats, turn=args.turn)
     rows = [
         {
             "subject": name,
@@ -60,7 +63,7 @@ def main() -> None:
         }
         for name, model in models.items()
     ]
-    path = write_results("cpu_layer", rows)
+    path = write_results("cpu_layer" if args.turn == 5 else f"cpu_layer_turn{args.turn}", rows)
     print(f"{'subject':36} {'parameters':>10} {'step ms':>9} {'inference ms':>13}")
     for row in rows:
         print(

@@ -55,9 +55,9 @@ def initialisation() -> str:
     return table(head, body, "Width 256, medians of three seeds; `python benchmarks/initialisation.py`.")
 
 
-def cpu_layer() -> str:
+def cpu_layer(name: str = "cpu_layer", options: str = "") -> str:
     """Step and inference time of [784, 256, 10] at batch 64."""
-    machine, rows = read("cpu_layer")
+    machine, rows = read(name)
     reference = next((r["step"]["median_ms"] for r in rows if r["subject"] == "original FasterKAN"), None)
     body = [
         [
@@ -70,7 +70,7 @@ def cpu_layer() -> str:
         for row in rows
     ]
     head = ["[784, 256, 10], batch 64", "parameters", "step ms (p20 to p80)", "original's step / this", "inference ms"]
-    return table(head, body, where(machine, "python benchmarks/cpu_layer.py --original CHECKOUT"))
+    return table(head, body, where(machine, f"python benchmarks/cpu_layer.py --original CHECKOUT{options}"))
 
 
 def memory() -> str:
@@ -153,6 +153,7 @@ def volver_epoch() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "initialisation": initialisation,
     "cpu-layer": cpu_layer,
+    "cpu-layer-turn1": lambda: cpu_layer("cpu_layer_turn1", " --turn 1"),
     "memory": memory,
     "rswaf-forms": rswaf_forms,
     "mnist": mnist,
