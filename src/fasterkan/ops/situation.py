@@ -10,6 +10,13 @@ import torch
 import torch.autograd.forward_ad as forward_ad
 from torch import Tensor
 
+_AUTOCAST_DEVICES = frozenset(
+    kind
+    for kind in ("cpu", "cuda", "xpu", "mps", "hpu", "maia", "mtia", "xla", torch._C._get_privateuse1_backend_name())
+    if torch.amp.is_autocast_available(kind)
+)
+"""Device types that have an autocast; asked once, since torch.compile cannot trace the question before PyTorch 2.12."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Situation:
@@ -43,7 +50,7 @@ def no_autocast(x: Tensor) -> AbstractContextManager[Any]:
 def autocast_dtype(x: Tensor) -> torch.dtype | None:
     """Return the dtype of autocast on x's device, None where it is off or the device (meta, say) has none."""
     kind = x.device.type
-    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+    if kind in _AUTOCAST_DEVICES and torch.is_autocast_enabled(kind):
         return torch.get_autocast_dtype(kind)
     return None
 
