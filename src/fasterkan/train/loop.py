@@ -68,7 +68,12 @@ def train(
     if checkpoints is None:
         checkpoints = Checkpoints(Path(), keep=0)
     interruption: KeyboardInterrupt | None = None
-    with _matmul_precision(config.matmul), own_random_state(device, config.seed), delayed_interrupts() as interrupts:
+    with (
+        _matmul_precision(config.matmul),
+        _same_convolutions(),
+        own_random_state(device, config.seed),
+        delayed_interrupts() as interrupts,
+    ):
         if resume_from is not None:
             training.restore(resume_from)
         for observer in observers:
@@ -190,3 +195,14 @@ def _matmul_precision(name: str) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def _same_convolutions() -> Iterator[None]:
+    """Let cuDNN choose among algorithms that give the same bits each time."""
+    before = torch.backends.cudnn.deterministic
+    torch.backends.cudnn.deterministic = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic = before
