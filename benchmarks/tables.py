@@ -150,6 +150,34 @@ def volver_epoch() -> str:
     return table(head, body, where(machine, "python benchmarks/volver_epoch.py --original CHECKOUT"))
 
 
+def mnist_gpu() -> str:
+    """The GPU recipes on MNIST, and what the original reports."""
+    _, rows = read("mnist_gpu")
+    published = {
+        "FasterKANvolver [64, 10]": "99.582 %",
+        "FasterKANvolver [64, 32, 16, 10]": "99.502 %",
+        "FasterKAN [784, 256, 10]": "97.72 %",
+    }
+    body = []
+    for subject in dict.fromkeys(row["subject"] for row in rows):
+        runs = [row for row in rows if row["subject"] == subject]
+        test, validation = ([100 * run[f"{part}_accuracy"] for run in runs] for part in ("test", "validation"))
+        seconds = statistics.mean(run["training_seconds"] for run in runs)
+        body.append(
+            [
+                subject,
+                str(runs[0]["epochs"]),
+                f"{statistics.mean(test):.2f} % ({', '.join(f'{one:.2f}' for one in test)})",
+                f"{statistics.mean(validation):.2f} %",
+                f"{seconds:.0f} s",
+                published[subject],
+            ]
+        )
+    head = ["network", "epochs", "test accuracy, mean (seeds 0, 1, 2)", "validation", "training", "original's test"]
+    note = f"{rows[0]['device']}, PyTorch {rows[0]['torch']}; `python benchmarks/mnist_gpu.py`"
+    return table(head, body, note)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "initialisation": initialisation,
     "cpu-layer": cpu_layer,
@@ -157,6 +185,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "memory": memory,
     "rswaf-forms": rswaf_forms,
     "mnist": mnist,
+    "mnist-gpu": mnist_gpu,
     "matmul-precision": matmul_precision,
     "chunk-size": chunk_size,
     "volver-epoch": volver_epoch,

