@@ -133,6 +133,39 @@ def test_refine_keeps_width_over_spacing() -> None:
     assert fine.inv_denominator * fine.spacing == pytest.approx(coarse.inv_denominator * coarse.spacing)
 
 
+def test_refine_puts_centres_beyond_the_ends_and_divides_given_ones() -> None:
+    fine = RSWAF(num_grids=5, grid_range=(-1.0, 1.0)).refine(17)
+    grid = fine.init(1, 1, dtype=torch.float64)["grid"]
+    assert fine.beyond == 3 and fine.spacing == pytest.approx(0.2)
+    torch.testing.assert_close(grid, torch.linspace(-1.6, 1.6, 17, dtype=torch.float64))
+    assert fine.refine(17) == fine
+    given = RSWAF(grid=(0, 1, 3)).refine(5)
+    assert (given.grid, given.beyond, given.grid_range) == ((0, 0.5, 1, 2, 3), 0, (0, 3))
+    assert RSWAF(grid=(0, 1, 3), beyond=1).init(1, 1)["grid"].tolist() == [-1, 0, 1, 3, 5]
+
+
+@pytest.mark.parametrize("per_feature", [False, True], ids=["shared", "per-feature"])
+def test_refined_tensors_keep_learned_places(per_feature: bool) -> None:
+    basis = RSWAF(num_grids=3, per_feature=per_feature)
+    params = basis.init(2, 1, dtype=torch.float64)
+    params["grid"].copy_(torch.tensor([-1.0, 0.0, 3.0]))
+    params["inv_denominator"].fill_(0.5)
+    new, tensors = basis.refined(params, 5, 2, 1)
+    assert new.num_grids == 5 and tensors["grid"].shape == ((2, 5) if per_feature else (5,))
+    assert tensors["grid"].reshape(-1, 5)[0].tolist() == [-1, -0.5, 0, 1.5, 3]
+    assert tensors["inv_denominator"].tolist() == [1.0] * (2 if per_feature else 1)
+
+
+def test_grid_to_moves_each_feature_and_keeps_width_over_distance() -> None:
+    basis = RSWAF(num_grids=5, grid_range=(-1.0, 1.0), beyond=1)
+    params = basis.init(2, 1, dtype=torch.float64)
+    moved, tensors = basis.grid_to(params, torch.tensor([[0.0, 1.0, 4.0], [5.0, 6.0, 7.0]], dtype=torch.float64))
+    assert moved.per_feature and moved.num_basis == 5
+    assert tensors["grid"].tolist() == [[-1, 0, 1, 4, 7], [4, 5, 6, 7, 8]]
+    ratio = params["inv_denominator"] * 1.0
+    torch.testing.assert_close(tensors["inv_denominator"], torch.cat([ratio / 2, ratio]))
+
+
 def test_refit_on_a_finer_grid_keeps_the_functions() -> None:
     coarse = RSWAF(num_grids=6)
     fine = coarse.refine(40)
@@ -175,6 +208,8 @@ def test_fold_is_exact() -> None:
         ({"train_grid": 1}, TypeError, "train_grid must be True or False, got 1"),
         ({"grid": (0, 0)}, ValueError, "must increase"),
         ({"grid": (0, 1, 2), "num_grids": 5}, ValueError, "grid has 3 centres, num_grids is 5"),
+        ({"beyond": -1}, ValueError, "beyond must be at least 0, got -1"),
+        ({"beyond": 4}, ValueError, "num_grids=8 with beyond=4 leaves 0 centres on the range"),
     ],
     ids=lambda v: str(v) if isinstance(v, dict) else "",
 )
@@ -186,8 +221,6 @@ def test_bad_arguments(arguments: dict, error: type[Exception], words: str) -> N
 def test_refine_refuses_fewer_functions() -> None:
     with pytest.raises(ValueError, match="num_grids must be at least 8, got 4"):
         RSWAF(num_grids=8).refine(4)
-    with pytest.raises(ValueError, match="uniform grid"):
-        RSWAF(grid=(0, 1, 3)).refine(9)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64], ids=str)

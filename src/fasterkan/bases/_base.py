@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from ._refit import refit
+
 Params = Mapping[str, Tensor]
 
 
@@ -22,7 +24,7 @@ class Basis(ABC):
     `num_basis`, `init` and `evaluate`; everything else has a default that is right, and may be overridden where a
     closed form pays. Subclasses register themselves under their class name, which is what `config.json` holds.
 
-    Dimensions: N rows, I in_features, K basis functions.
+    Dimensions: N rows, I in_features, O out_features, K basis functions.
     """
 
     registry: ClassVar[dict[str, type[Basis]]] = {}
@@ -30,9 +32,15 @@ class Basis(ABC):
     support: ClassVar[Literal["global", "compact"]] = "global"
     """"compact" if the functions vanish outside `grid_range`; decides how `norm="feature"` maps the data to it."""
 
+    per_edge: ClassVar[bool] = False
+    """True: each edge has tensors of its own. All tensors then begin with [O, I], so that a slice of them serves a
+    slice of the outputs, and phi, its derivative and `dphi` are [..., O, I, K] where they else are [..., I, K]; z and
+    dz stay [..., I] (z is the same for all outputs, dz the sum over them)."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        register(Basis.registry, cls)
+        if not cls.__name__.startswith("_"):  # what several families share is not a family
+            register(Basis.registry, cls)
 
     @property
     @abstractmethod
@@ -61,7 +69,10 @@ class Basis(ABC):
 
     @abstractmethod
     def evaluate(self, z: Tensor, params: Params) -> Tensor:
-        """Return phi_k(z_i), [..., I] -> [..., I, K]: pure, plain torch, differentiable to any order."""
+        """Return phi_k(z_i), [..., I] -> [..., I, K]: pure, plain torch, differentiable to any order.
+
+        With `per_edge` phi_oik(z_i), [..., I] -> [..., O, I, K].
+        """
 
     def derivative(self, z: Tensor, params: Params) -> Tensor:
         """Return d phi_k / dz at z_i, [..., I] -> [..., I, K]."""
@@ -111,38 +122,76 @@ class Basis(ABC):
             "with a movable grid such as RSWAF"
         )
 
+    def sites(self, params: Params) -> Tensor | None:
+        """Return where the functions lie, [K] or [I, K], increasing with k (centres, say); None if they have no order.
+
+        Families of local functions say so here: neighbours in k are then neighbours in z, which smooth starting
+        weights, smooth least squares and the smoothness penalty need.
+        """
+        return None
+
+    def grid_of(self, params: Params) -> Tensor | None:
+        """Return the points of the grid that `grid_to` moves, [n] or [I, n], ends included; None without a grid."""
+        return None
+
+    def grid_to(self, params: Params, grid: Tensor) -> tuple[Basis, dict[str, Tensor]]:
+        """Return a description and tensors with this grid [I, n] for each feature, n and all other settings kept.
+
+        Raises:
+            ValueError: the family has no grid.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no grid that could follow the data: use a basis with one, such as RSWAF, or "
+            'let norm="feature" follow the data (calibrate)'
+        )
+
+    def refine(self, num: int) -> Basis:
+        """Return a finer description of the same family, whose functions contain or approximate those of this one.
+
+        Args:
+            num: the new count, in the family's own word (num_grids, grid_size, degree, ...), not below the present.
+
+        Raises:
+            ValueError: fewer functions, or a family that cannot be refined.
+        """
+        raise ValueError(f"{type(self).__name__} cannot be refined: use a basis with a grid or a degree, such as RSWAF")
+
+    def refined(self, params: Params, num: int, in_features: int, out_features: int) -> tuple[Basis, dict[str, Tensor]]:
+        """Return `refine(num)` and its tensors (float64, CPU), made from these; families with a grid keep its place."""
+        new = self.refine(num)
+        return new, new.init(in_features, out_features, "cpu", torch.float64)
+
     def refit(
-        self, params: Params, weight: Tensor, z: Tensor, new: Basis, new_params: Params, new_z: Tensor
+        self,
+        params: Params,
+        weight: Tensor,
+        z: Tensor,
+        new: Basis,
+        new_params: Params,
+        new_z: Tensor,
+        importance: Tensor | None = None,
     ) -> tuple[Tensor, float]:
-        """Return weights with which `new` makes the same functions, by least squares in float64 on the CPU.
+        """Return weights with which `new` makes the same functions, by smooth least squares in float64 on the CPU.
+
+        Nested functions are kept to rounding. Where the points leave weights open, they become as smooth as the
+        points allow (as small, for families without `sites`), so that few, equal or constant points do no harm.
 
         Args:
             params: this basis' tensors.
             weight: the layer's weight [O, I, K].
-            z: where to compare, [S, I], in units of this basis.
+            z: where to compare, [S, I], in units of this basis; rows with NaN or infinity are left out.
             new: the other description.
             new_params: its tensors.
             new_z: the same points in units of the other basis, [S, I].
+            importance: of each point's squared error, [S] or [S, I], not negative; default 1.
 
         Returns:
             The new weight [O, I, K'], in weight's dtype and device, and the relative RMS error over all edges.
+
+        Raises:
+            ValueError: no finite row, or weights or functions that are not finite.
         """
-
-        def table(basis: Basis, at: Tensor, tensors: Params) -> Tensor:
-            exact = {k: t.detach().to("cpu", torch.float64) for k, t in tensors.items()}
-            return basis.evaluate(at.to("cpu", torch.float64), exact).movedim(-2, 0)  # [I, S, K]
-
-        with torch.no_grad():
-            old_table, new_table = table(self, z, params), table(new, new_z, new_params)
-            edges = torch.einsum("isk,oik->ios", old_table, weight.detach().to("cpu", torch.float64))
-            # Directions that weight's dtype cannot resolve are damped, else they would grow past what it can hold.
-            u, s, vh = torch.linalg.svd(new_table, full_matrices=False)  # [I, S, K], [I, K], [I, K, K]
-            floor = s[:, :1] * max(torch.finfo(weight.dtype).eps, 1e-10)
-            inverse = torch.einsum("ijk,ij,isj->iks", vh, s / (s.square() + floor.square()), u)
-            found = torch.einsum("iks,ios->oik", inverse, edges).to(weight.dtype)
-            residual = torch.einsum("isk,oik->ios", new_table, found.double()) - edges
-            error = float(residual.norm() / edges.norm().clamp_min(torch.finfo(torch.float64).tiny))
-        return found.to(weight.device), error
+        return refit(self, params, weight, z, new, new_params, new_z, importance)
 
     def to_config(self) -> dict[str, Any]:
         """Return a JSON-able dictionary from which `basis_from_config` makes an equal basis."""

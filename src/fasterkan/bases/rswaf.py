@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .._check import increasing, positive_number, real_number, whole_number
 from ._base import Basis, Params
+from ._grid import continued, finer_beyond, mean_distance, subdivided
 
 _NAME = "RSWAF"
 
@@ -23,8 +24,8 @@ class RSWAF(Basis):
     gradients lose digits to 1 - 2 s only where |1/h| is below about 0.05, where the functions are nearly constant.
 
     Args:
-        num_grids: number of centres K, at least 2.
-        grid_range: first and last centre, in units of z (after the norm).
+        num_grids: number of centres K, at least 2, those beyond the grid's ends included.
+        grid_range: first and last centre, in units of z (after the norm), those beyond left aside.
         inv_denominator: 1/h, not 0; "auto" is 1 / (1.2 d), d the mean distance of neighbouring centres: the
             best-conditioned width. FasterKAN as published computes 1.0, whatever it is told.
         exponent: p > 0. Values are right everywhere. First derivatives are right everywhere for p > 1, and away
@@ -34,6 +35,8 @@ class RSWAF(Basis):
         train_inv_denominator: learn 1/h.
         grid: the centres themselves, increasing; then `num_grids` and `grid_range` follow from them.
         per_feature: one grid and one 1/h for each input feature instead of one a layer.
+        beyond: how many further centres continue the grid beyond each of its ends. `refine` adds some: without them
+            the error of narrower bumps is 15 times as large, for want of tails at the ends.
 
     Tensors: `grid` [K] and `inv_denominator` [1], or [I, K] and [I] when `per_feature`.
 
@@ -55,18 +58,23 @@ class RSWAF(Basis):
     train_inv_denominator: bool = False
     grid: tuple[float, ...] | None = None
     per_feature: bool = False
+    beyond: int = 0
 
     def __post_init__(self) -> None:
+        beyond = whole_number(_NAME, "beyond", self.beyond, 0)
         count = whole_number(_NAME, "num_grids", self.num_grids, 2)
         ends = increasing(_NAME, "grid_range", self.grid_range)
         if len(ends) != 2:
             raise ValueError(f"{_NAME}: grid_range must be two numbers (first, last), got {ends}")
         if self.grid is not None:
             centres = increasing(_NAME, "grid", self.grid)
-            if count not in (RSWAF.num_grids, len(centres)):
+            if count not in (RSWAF.num_grids, len(centres) + 2 * beyond):
                 raise ValueError(f"{_NAME}: grid has {len(centres)} centres, num_grids is {count}; leave one out")
-            count, ends = len(centres), (centres[0], centres[-1])
+            count, ends = len(centres) + 2 * beyond, (centres[0], centres[-1])
             self._set("grid", centres)
+        if (inner := count - 2 * beyond) < 2:
+            raise ValueError(f"{_NAME}: num_grids={count} with beyond={beyond} leaves {inner} centres on the range")
+        self._set("beyond", beyond)
         self._set("num_grids", count)
         self._set("grid_range", ends)
         self._set("exponent", positive_number(_NAME, "exponent", self.exponent))
@@ -95,7 +103,7 @@ class RSWAF(Basis):
     @property
     def spacing(self) -> float:
         """The mean distance d of neighbouring centres, in units of z."""
-        return (self.grid_range[1] - self.grid_range[0]) / (self.num_grids - 1)
+        return (self.grid_range[1] - self.grid_range[0]) / (self.num_grids - 1 - 2 * self.beyond)
 
     def init(
         self,
@@ -106,9 +114,11 @@ class RSWAF(Basis):
     ) -> dict[str, Tensor]:
         inverse = 1 / (1.2 * self.spacing) if self.inv_denominator == "auto" else self.inv_denominator
         if self.grid is None:
-            grid = torch.linspace(*self.grid_range, self.num_grids, device=device, dtype=dtype)
+            margin = self.beyond * self.spacing
+            first, last = self.grid_range
+            grid = torch.linspace(first - margin, last + margin, self.num_grids, device=device, dtype=dtype)
         else:
-            grid = torch.tensor(self.grid, device=device, dtype=dtype)
+            grid = continued(torch.tensor(self.grid, device=device, dtype=dtype), self.beyond)
         inv_denominator = torch.full(
             (in_features if self.per_feature else 1,), inverse, device=device, dtype=grid.dtype
         )
@@ -161,24 +171,51 @@ class RSWAF(Basis):
             found["inv_denominator"] = _total(moment.flatten(0, -2), inv_denominator)
         return dz, found
 
+    def sites(self, params: Params) -> Tensor:
+        return params["grid"]
+
+    def grid_of(self, params: Params) -> Tensor:
+        return params["grid"][..., self.beyond : self.num_grids - self.beyond]
+
+    def grid_to(self, params: Params, grid: Tensor) -> tuple[RSWAF, dict[str, Tensor]]:
+        """Return one grid [I, n] a feature, and 1/h for which h keeps its size in mean distances of the centres."""
+        inverse = params["inv_denominator"] * mean_distance(self.grid_of(params)) / mean_distance(grid)
+        tensors = {"grid": continued(grid, self.beyond), "inv_denominator": inverse}
+        return dataclasses.replace(self, per_feature=True), tensors
+
     def refine(self, num_grids: int) -> RSWAF:
-        """Return the description with `num_grids` centres on the same range and the same h / d.
+        """Return the description with `num_grids` centres, a few beyond the ends, on the same range and the same h / d.
+
+        Refitted functions have a relative RMS error of 3e-4 (5 to 50 centres, h = 1.2 d, random weights); it grows
+        as h / d falls: 1.5e-3 for h = d.
 
         Raises:
-            ValueError: fewer centres than now, or centres that were given one by one.
+            ValueError: fewer centres than now.
         """
         count = whole_number("RSWAF.refine", "num_grids", num_grids, self.num_grids)
-        if self.grid is not None or self.per_feature:
-            raise ValueError(f"RSWAF.refine: only a uniform grid shared by all features can be refined, this is {self}")
+        beyond = finer_beyond(count, self.num_grids, self.beyond)
+        inner = count - 2 * beyond
+        grid = self.grid if self.grid is None else _finer(self.grid, inner)
         inverse = self.inv_denominator
         if inverse != "auto":
-            inverse = inverse * (count - 1) / (self.num_grids - 1)
-        return dataclasses.replace(self, num_grids=count, inv_denominator=inverse)
+            inverse = inverse * (inner - 1) / (self.num_grids - 2 * self.beyond - 1)
+        return dataclasses.replace(self, num_grids=count, inv_denominator=inverse, grid=grid, beyond=beyond)
+
+    def refined(self, params: Params, num: int, in_features: int, out_features: int) -> tuple[RSWAF, dict[str, Tensor]]:
+        new, old = self.refine(num), self.grid_of(params)
+        grid = subdivided(old, new.num_grids - 2 * new.beyond)
+        inverse = params["inv_denominator"] * mean_distance(old) / mean_distance(grid)
+        return new, {"grid": continued(grid, new.beyond), "inv_denominator": inverse}
 
     def fold(self, params: Params, center: Tensor, scale: Tensor) -> tuple[RSWAF, dict[str, Tensor]]:
         grid = params["grid"] / scale.unsqueeze(-1) + center.unsqueeze(-1)  # [I, K]
         folded = {"grid": grid, "inv_denominator": params["inv_denominator"] * scale}
         return dataclasses.replace(self, per_feature=True), folded
+
+
+def _finer(grid: tuple[float, ...], count: int) -> tuple[float, ...]:
+    """The centres of a finer grid with the same ends."""
+    return tuple(subdivided(torch.tensor(grid, dtype=torch.float64, device="cpu"), count).tolist())
 
 
 def _finite(z: Tensor) -> Tensor:

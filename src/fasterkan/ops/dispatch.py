@@ -8,16 +8,29 @@ from typing import Literal, get_args
 from torch import Tensor
 
 from ..bases import Basis, Params
+from .edges import kan_linear_edges
 from .recompute import kan_linear_recompute
 from .reference import kan_linear_reference
 from .situation import Situation
 
-Path = Literal["auto", "reference", "recompute"]
-_CALLS: dict[str, Callable[..., Tensor]] = {"reference": kan_linear_reference, "recompute": kan_linear_recompute}
+Path = Literal["auto", "reference", "recompute", "edges"]
+_CALLS: dict[str, Callable[..., Tensor]] = {
+    "reference": kan_linear_reference,
+    "recompute": kan_linear_recompute,
+    "edges": kan_linear_edges,
+}
 
 
-def choose(requested: Path, situation: Situation, device: str = "cpu") -> tuple[Literal["reference", "recompute"], str]:
-    """Return (path, reason) for a call on a device of this type.
+def choose(
+    requested: Path, situation: Situation, device: str = "cpu", *, per_edge: bool = False
+) -> tuple[Literal["reference", "recompute", "edges"], str]:
+    """Return (path, reason) for a call.
+
+    Args:
+        requested: "auto", or one path by name.
+        situation: who is looking at the call.
+        device: the type of the device.
+        per_edge: the basis has tensors for each edge, as `Basis.per_edge` says.
 
     Raises:
         ValueError: the requested path is unknown.
@@ -34,23 +47,27 @@ def choose(requested: Path, situation: Situation, device: str = "cpu") -> tuple[
         if situation.dual
         else None
     )
-    if requested == "recompute" and obstacle:
-        raise RuntimeError(f'path="recompute" is impossible here: {obstacle}; use path="auto" or "reference"')
+    lean: Literal["recompute", "edges"] = "edges" if per_edge else "recompute"
+    if requested in ("recompute", "edges"):
+        if requested != lean:
+            obstacle = f"the basis has tensors for {'each edge' if per_edge else 'all outputs in common'}"
+            raise RuntimeError(f'path="{requested}" is impossible here: {obstacle}; use path="auto" or "{lean}"')
+        if obstacle:
+            raise RuntimeError(f'path="{lean}" is impossible here: {obstacle}; use path="auto" or "reference"')
+        return lean, "requested"
     if requested == "reference":
         return "reference", "requested"
-    if requested == "recompute":
-        return "recompute", "requested"
     if obstacle:
         return "reference", obstacle
     if device not in ("cpu", "cuda", "meta"):
         return "reference", f"{device} takes the formula"
-    return "recompute", "eager: the basis is rebuilt, not kept"
+    return lean, f"eager: the basis is rebuilt{', tile by tile of rows and outputs' if per_edge else ''}, not kept"
 
 
 def kan_linear(
     z: Tensor, weight: Tensor, bias: Tensor | None, basis: Basis, params: Params, *, path: Path = "auto"
 ) -> Tensor:
-    """Return y[..., o] = sum_ik weight[o, i, k] phi_k(z[..., i]) + bias[o].
+    """Return y[..., o] = sum_ik weight[o, i, k] phi_k(z[..., i]) + bias[o], phi_oik where `basis.per_edge`.
 
     Args:
         z: normalised input [..., I], float32 or float64, any leading shape.
@@ -67,5 +84,5 @@ def kan_linear(
         ValueError, RuntimeError: as `choose`.
     """
     tensors = [t for t in (z, weight, bias, *params.values()) if t is not None]
-    chosen, _ = choose(path, Situation.of(*tensors), z.device.type)
+    chosen, _ = choose(path, Situation.of(*tensors), z.device.type, per_edge=basis.per_edge)
     return _CALLS[chosen](z, weight, bias, basis, params)

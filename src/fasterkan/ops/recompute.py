@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..bases import Basis, Params
+from .product import rows_gradient, rows_product
 from .reference import kan_linear_reference
 from .situation import Situation, autocast_dtype, fresh, no_autocast
 
@@ -49,17 +50,17 @@ class _Recompute(torch.autograd.Function):
     ) -> Tensor:
         params = dict(zip(names, tensors, strict=True))
         needs = dict(zip(("z", "weight", "bias", *names), ctx.needs_input_grad[2:], strict=True))
-        dtype = _operand_dtype(weight)
+        dtype = operand_dtype(weight)
         ctx.basis, ctx.names, ctx.needs, ctx.dtype = basis, names, needs, dtype
         ctx.bias_dtype = None if bias is None else bias.dtype
         with no_autocast(z):
-            w = weight.flatten(1).to(dtype).t()  # [I*K, O]
+            w = weight.flatten(1).to(dtype)  # [O, I*K]
             y = torch.empty(z.shape[0], weight.shape[0], dtype=dtype, device=z.device)  # [N, O]
             kept: tuple[Tensor, ...] = ()
             differentiated = needs["z"] or any(needs[k] for k in names)
             for rows in _chunks(z, weight):
                 phi, saved = basis.evaluate_for_vjp(z[rows], params)
-                torch.mm(phi.flatten(1).to(dtype), w, out=y[rows])
+                y[rows] = rows_product(phi.flatten(1).to(dtype), w)
                 if phi.shape[0] == z.shape[0] and phi.numel() * phi.element_size() <= KEEP_BYTES:
                     kept = (phi, *saved) if differentiated else (phi,) if needs["weight"] else ()
             ctx.save_for_backward(z, weight, *tensors, *kept)
@@ -73,7 +74,7 @@ class _Recompute(torch.autograd.Function):
         with no_autocast(z):
             dbias = dy.sum(0, dtype=ctx.bias_dtype) if needs["bias"] else None
             if torch.is_grad_enabled() or Situation.of(dy).transformed:
-                grads = _formula_grads(ctx.basis, z, weight, params, needs, dy, ctx.dtype)
+                grads = formula_grads(ctx.basis, z, weight, params, needs, dy, ctx.dtype)
             else:
                 grads = _lean_grads(ctx.basis, z, weight, params, needs, dy, ctx.dtype, kept)
         return None, None, grads.get("z"), grads.get("weight"), dbias, *(grads.get(k) for k in ctx.names)
@@ -100,7 +101,7 @@ def _lean_grads(
         if needs["weight"]:
             dweight = _add_product(dweight, dy[rows].t(), phi.flatten(1).to(dtype), z.dtype)
         if wrt:
-            dphi = (dy[rows] @ w).to(z.dtype).view_as(phi)
+            dphi = rows_gradient(dy[rows], w).to(z.dtype).view_as(phi)
             dz_rows, found = basis.vjp(z[rows], params, phi, saved, dphi, wrt)
             if dz is not None and dz_rows is not None:
                 dz[rows] = dz_rows
@@ -123,7 +124,7 @@ def _add_product(total: Tensor | None, a: Tensor, b: Tensor, dtype: torch.dtype)
     return total.add_(a @ b)
 
 
-def _formula_grads(
+def formula_grads(
     basis: Basis, z: Tensor, weight: Tensor, params: Params, needs: Mapping[str, bool], dy: Tensor, dtype: torch.dtype
 ) -> dict[str, Tensor]:
     """The same gradients by differentiating the formula: with a graph of their own, or batched by a transform."""
@@ -140,7 +141,7 @@ def _formula_grads(
     return dict(zip(wanted, grads, strict=True))
 
 
-def _operand_dtype(weight: Tensor) -> torch.dtype:
+def operand_dtype(weight: Tensor) -> torch.dtype:
     """The dtype of the matrix product: autocast's where it is on (float64 is left alone, as autocast does)."""
     dtype = autocast_dtype(weight)
     return weight.dtype if dtype is None or weight.dtype == torch.float64 else dtype

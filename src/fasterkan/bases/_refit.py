@@ -1,0 +1,58 @@
+"""The default of `Basis.refit`: tables of both bases' functions at the same points, then least squares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ._least_squares import keep_functions
+
+if TYPE_CHECKING:
+    from ._base import Basis, Params
+
+
+def refit(
+    old: Basis,
+    params: Params,
+    weight: Tensor,
+    z: Tensor,
+    new: Basis,
+    new_params: Params,
+    new_z: Tensor,
+    importance: Tensor | None = None,
+) -> tuple[Tensor, float]:
+    """Return the new weight and the relative RMS error; arguments, results and errors as in `Basis.refit`."""
+    rows = (torch.isfinite(z) & torch.isfinite(new_z)).all(-1).cpu()
+    if not rows.any():
+        raise ValueError(f"refit: there is no finite row among the {len(z)} points at which to compare functions")
+    if not torch.isfinite(weight).all():
+        raise ValueError("refit: the weights hold NaN or infinity; go back to a state before they diverged")
+    outputs, features = weight.shape[:2]
+    z, new_z = (t.detach().cpu()[rows].to(torch.float64) for t in (z, new_z))
+    edges = old.per_edge or new.per_edge  # then each edge is a problem of its own, [O * I] in place of [I]
+
+    def table(basis: Basis, at: Tensor, tensors: Params) -> Tensor:
+        exact = {k: t.detach().to("cpu", torch.float64) for k, t in tensors.items()}
+        phi = basis.evaluate(at, exact)  # [S, I, K] or [S, O, I, K]
+        if edges:
+            phi = (phi if basis.per_edge else phi.unsqueeze(1)).expand(-1, outputs, -1, -1).flatten(1, 2)
+        if not torch.isfinite(phi).all():
+            raise ValueError(f"refit: functions of {basis} are not finite at the points at which to compare them")
+        return phi.movedim(-2, 0)  # [E, S, K]
+
+    with torch.no_grad():
+        old_table, new_table = table(old, z, params), table(new, new_z, new_params)
+        sites, height = new.sites(new_params), 0.0
+        if sites is not None:
+            sites = sites.detach().to("cpu", torch.float64)
+            height = float(table(new, sites.expand(features, -1).T, new_params).abs().max())
+        if importance is not None:
+            importance = importance.to("cpu", torch.float64)[rows].movedim(0, -1)  # [S] or [I, S]
+        if not edges:
+            return keep_functions(old_table, weight, new_table, importance, sites, height)
+        sites, importance = (t if t is None or t.dim() == 1 else t.repeat(outputs, 1) for t in (sites, importance))
+        flat = weight.reshape(1, outputs * features, -1)
+        found, error = keep_functions(old_table, flat, new_table, importance, sites, height)
+        return found.reshape(outputs, features, -1), error

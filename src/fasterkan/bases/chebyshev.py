@@ -1,0 +1,40 @@
+"""Chebyshev polynomials of the first kind: the basis of ChebyKAN."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ._domain import Domain
+from ._polynomial import Steps, _Polynomial, ultraspherical_steps
+
+
+@dataclasses.dataclass(frozen=True)
+class Chebyshev(_Polynomial):
+    """Polynomials phi_k(z) = T_k(x) = cos(k arccos x) of degree k = 0 .. degree, x = tanh(z).
+
+    K = degree + 1, the constant T_0 = 1 among them. |T_k| <= 1, and |dT_k/dx| <= k^2. No trigonometry is used: values
+    come from T_{k+1} = 2 x T_k - T_{k-1}, slopes from those of the second kind, T'_k = k U_{k-1}.
+
+    Args:
+        degree: the highest degree, at least 0.
+        domain: how z gets into [-1, 1]: "tanh"; "clamp", constant outside and with slope 0 there; or None, x = z,
+            for data that lies there already (elsewhere values grow as (2 x)^degree and overflow in the end).
+
+    Raises:
+        TypeError, ValueError: an argument is outside its domain.
+
+    Source: SynodicMonth, ChebyKAN (2024), which uses degree 4 to 8 and tanh.
+
+    Example:
+        >>> Chebyshev(degree=4).num_basis
+        5
+    """
+
+    degree: int = 4
+    domain: Domain = "tanh"
+
+    def _steps(self) -> Steps:
+        return [(2.0 if k else 1.0, 0.0, 1.0) for k in range(self.degree)]
+
+    def _slopes(self) -> tuple[list[float], Steps]:
+        return [float(k + 1) for k in range(self.degree)], ultraspherical_steps(1.0, self.degree)

@@ -1,0 +1,204 @@
+"""Gaussian radial basis functions: the basis of FastKAN and RBF-KAN."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from .._check import increasing, positive_number, whole_number
+from ._base import Basis, Params
+from ._grid import continued, finer_beyond, mean_distance, subdivided
+from ._sums import total
+
+_NAME = "Gaussian"
+
+
+@dataclasses.dataclass(frozen=True)
+class Gaussian(Basis):
+    """Bumps phi_k(z) = exp(-((z - u_k) / h)^2) around the centres u_k of a grid, h being `denominator`.
+
+    Args:
+        num_grids: number of centres K, at least 2, those beyond the grid's ends included.
+        grid_range: first and last centre, in units of z (after the norm), those beyond left aside.
+        denominator: h, above 0; "auto" is the mean distance d of neighbouring centres, as in FastKAN.
+        train_grid: learn the centres.
+        train_denominator: learn h.
+        grid: the centres themselves, increasing; then `num_grids` and `grid_range` follow from them.
+        per_feature: one grid and one h for each input feature instead of one a layer.
+        beyond: how many further centres continue the grid beyond each of its ends. `refine` adds some, so that the
+            tails of wider bumps can be written at the ends as exactly as inside.
+
+    Tensors: `grid` [K] and `denominator` [1], or [I, K] and [I] when `per_feature`.
+
+    Raises:
+        TypeError, ValueError: an argument is outside its domain.
+
+    Source: Z. Li, FastKAN (arXiv 2405.06721). Limits at +-inf: phi = 0, all derivatives 0.
+
+    Example:
+        >>> Gaussian(num_grids=5).num_basis
+        5
+    """
+
+    num_grids: int = 8
+    grid_range: tuple[float, float] = (-2.0, 2.0)
+    denominator: float | Literal["auto"] = "auto"
+    train_grid: bool = False
+    train_denominator: bool = False
+    grid: tuple[float, ...] | None = None
+    per_feature: bool = False
+    beyond: int = 0
+
+    def __post_init__(self) -> None:
+        beyond = whole_number(_NAME, "beyond", self.beyond, 0)
+        count = whole_number(_NAME, "num_grids", self.num_grids, 2)
+        ends = increasing(_NAME, "grid_range", self.grid_range)
+        if len(ends) != 2:
+            raise ValueError(f"{_NAME}: grid_range must be two numbers (first, last), got {ends}")
+        if self.grid is not None:
+            centres = increasing(_NAME, "grid", self.grid)
+            if count not in (Gaussian.num_grids, len(centres) + 2 * beyond):
+                raise ValueError(f"{_NAME}: grid has {len(centres)} centres, num_grids is {count}; leave one out")
+            count, ends = len(centres) + 2 * beyond, (centres[0], centres[-1])
+            self._set("grid", centres)
+        if (inner := count - 2 * beyond) < 2:
+            raise ValueError(f"{_NAME}: num_grids={count} with beyond={beyond} leaves {inner} centres on the range")
+        self._set("num_grids", count)
+        self._set("grid_range", ends)
+        self._set("beyond", beyond)
+        if self.denominator != "auto":
+            if isinstance(self.denominator, str):
+                raise ValueError(f'{_NAME}: denominator must be a number or "auto", got {self.denominator!r}')
+            self._set("denominator", positive_number(_NAME, "denominator", self.denominator))
+        for flag in ("train_grid", "train_denominator", "per_feature"):
+            if not isinstance(getattr(self, flag), bool):
+                raise TypeError(f"{_NAME}: {flag} must be True or False, got {getattr(self, flag)!r}")
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def num_basis(self) -> int:
+        return self.num_grids
+
+    @property
+    def trainable(self) -> frozenset[str]:
+        learned = {"grid": self.train_grid, "denominator": self.train_denominator}
+        return frozenset(name for name, on in learned.items() if on)
+
+    @property
+    def spacing(self) -> float:
+        """The mean distance d of neighbouring centres, in units of z."""
+        return (self.grid_range[1] - self.grid_range[0]) / (self.num_grids - 1 - 2 * self.beyond)
+
+    def init(
+        self,
+        in_features: int,
+        out_features: int,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> dict[str, Tensor]:
+        if self.grid is None:
+            margin = self.beyond * self.spacing
+            first, last = self.grid_range
+            grid = torch.linspace(first - margin, last + margin, self.num_grids, device=device, dtype=dtype)
+        else:
+            grid = continued(torch.tensor(self.grid, device=device, dtype=dtype), self.beyond)
+        width = self.spacing if self.denominator == "auto" else self.denominator
+        denominator = torch.full((in_features if self.per_feature else 1,), width, device=device, dtype=grid.dtype)
+        return {"grid": grid.repeat(in_features, 1) if self.per_feature else grid, "denominator": denominator}
+
+    def evaluate(self, z: Tensor, params: Params) -> Tensor:
+        a = (_bounded(z).unsqueeze(-1) - params["grid"]) / params["denominator"].unsqueeze(-1)  # [..., I, K]
+        return torch.exp(-a * a)
+
+    def derivative(self, z: Tensor, params: Params) -> Tensor:
+        denominator = params["denominator"].unsqueeze(-1)
+        a = (_bounded(z).unsqueeze(-1) - params["grid"]) / denominator
+        return torch.exp(-a * a) * a * (-2 / denominator)
+
+    def evaluate_for_vjp(self, z: Tensor, params: Params) -> tuple[Tensor, tuple[Tensor, ...]]:
+        a = (_bounded(z).unsqueeze(-1) - params["grid"]).mul_(_inverse(params))  # [..., I, K]
+        return (a * a).neg_().exp_(), (a,)
+
+    def vjp(
+        self,
+        z: Tensor,
+        params: Params,
+        phi: Tensor,
+        saved: tuple[Tensor, ...],
+        dphi: Tensor,
+        wrt: frozenset[str],
+    ) -> tuple[Tensor | None, dict[str, Tensor]]:
+        (a,), rate = saved, -2 * _inverse(params)  # dphi/dz = -2 / h a phi
+        slope = dphi.mul_(phi).mul_(a)
+        dz = slope.sum(-1) * rate.squeeze(-1) if "z" in wrt else None
+        found = {}
+        if "grid" in wrt:
+            found["grid"] = total(slope.flatten(0, -3) * -rate, params["grid"])
+        if "denominator" in wrt:
+            moment = slope.mul_(a).sum(-1) * -rate.squeeze(-1)  # [..., I]
+            found["denominator"] = total(moment.flatten(0, -2), params["denominator"])
+        return dz, found
+
+    def fold(self, params: Params, center: Tensor, scale: Tensor) -> tuple[Gaussian, dict[str, Tensor]]:
+        grid = params["grid"] / scale.unsqueeze(-1) + center.unsqueeze(-1)  # [I, K]
+        return dataclasses.replace(self, per_feature=True), {"grid": grid, "denominator": params["denominator"] / scale}
+
+    def sites(self, params: Params) -> Tensor:
+        return params["grid"]
+
+    def grid_of(self, params: Params) -> Tensor:
+        return params["grid"][..., self.beyond : self.num_grids - self.beyond]
+
+    def grid_to(self, params: Params, grid: Tensor) -> tuple[Gaussian, dict[str, Tensor]]:
+        """Return one grid [I, n] a feature, and h of its old size in mean distances of the centres."""
+        return dataclasses.replace(self, per_feature=True), self._tensors_on(grid, params, self.beyond)
+
+    def refine(self, num: int) -> Gaussian:
+        """Return the description with `num` centres, a few beyond the ends, on the same range and the same h / d.
+
+        Refitted functions have a relative RMS error of 8e-5 at h = d (5 to 50 centres, random weights), less at wider
+        h.
+
+        Args:
+            num: the new num_grids, at least the present one. Given centres are divided evenly.
+
+        Raises:
+            ValueError: fewer centres than now.
+        """
+        count = whole_number("Gaussian.refine", "num_grids", num, self.num_grids)
+        beyond = finer_beyond(count, self.num_grids, self.beyond)
+        inner, grid, width = count - 2 * beyond, self.grid, self.denominator
+        if grid is not None:
+            grid = tuple(subdivided(torch.tensor(grid, dtype=torch.float64, device="cpu"), inner).tolist())
+        if width != "auto":
+            width = width * (self.num_grids - 2 * self.beyond - 1) / (inner - 1)
+        return dataclasses.replace(self, num_grids=count, denominator=width, grid=grid, beyond=beyond)
+
+    def refined(
+        self, params: Params, num: int, in_features: int, out_features: int
+    ) -> tuple[Gaussian, dict[str, Tensor]]:
+        new = self.refine(num)
+        return new, self._tensors_on(
+            subdivided(self.grid_of(params), new.num_grids - 2 * new.beyond), params, new.beyond
+        )
+
+    def _tensors_on(self, grid: Tensor, params: Params, beyond: int) -> dict[str, Tensor]:
+        """Tensors with these centres, `beyond` more at each end, and h / d of `params`."""
+        width = params["denominator"] * (mean_distance(grid) / mean_distance(self.grid_of(params)))
+        return {"grid": continued(grid, beyond), "denominator": width}
+
+
+def _bounded(z: Tensor) -> Tensor:
+    """z, moved to where no product overflows and phi is 0 all the same; NaN stays."""
+    large = torch.finfo(z.dtype).max ** 0.5
+    return z.clamp(-large, large)
+
+
+def _inverse(params: Params) -> Tensor:
+    """1 / h, [1, 1] or [I, 1]."""
+    return params["denominator"].reciprocal().unsqueeze(-1)

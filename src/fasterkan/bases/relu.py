@@ -1,0 +1,159 @@
+"""Bumps made of two ReLUs: the basis of ReLU-KAN."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from .._check import increasing, whole_number
+from ._base import Basis, Params
+from ._grid import continued, subdivided
+
+
+@dataclasses.dataclass(frozen=True)
+class ReLUBump(Basis):
+    """Bumps phi_k(z) = (relu(e_k - z) relu(z - s_k))^2 16 / (e_k - s_k)^4, 1 in the middle of [s_k, e_k], 0 outside.
+
+    With d the spacing of the grid, s_k = first + (k - width) d and e_k = s_k + (width + 1) d, k = 0 .. K - 1, so that
+    width + 1 bumps overlap everywhere on the grid range. K = grid_size + width. Evaluated as (4 t (1 - t))^2 with
+    t = (z - s) / (e - s) cut off at 0 and 1: no power of z, so nothing overflows. The slope is continuous, the second
+    derivative jumps at s and e. Where learning has moved e to s or below, the function is 0 and so are its gradients.
+
+    Args:
+        grid_size: number of intervals G of the grid, at least 1; the authors' g.
+        width: number of intervals that bumps reach beyond their own, at least 1; the authors' k.
+        grid_range: first and last point of the grid, in units of z.
+        train: learn s and e, as the authors do.
+
+    Tensors: `start` s [I, K] and `end` e [I, K].
+
+    Raises:
+        TypeError, ValueError: an argument is outside its domain.
+
+    Source: Q. Qiu et al., ReLU-KAN (arXiv 2406.02075), equation 6. Limits at +-inf: phi = 0, all derivatives 0.
+
+    Example:
+        >>> ReLUBump(grid_size=5, width=3).num_basis
+        8
+    """
+
+    grid_size: int = 5
+    width: int = 3
+    grid_range: tuple[float, float] = (0.0, 1.0)
+    train: bool = False
+
+    support: ClassVar[Literal["global", "compact"]] = "compact"
+
+    def __post_init__(self) -> None:
+        for name in ("grid_size", "width"):
+            object.__setattr__(self, name, whole_number("ReLUBump", name, getattr(self, name), 1))
+        ends = increasing("ReLUBump", "grid_range", self.grid_range)
+        if len(ends) != 2:
+            raise ValueError(f"ReLUBump: grid_range must be two numbers (first, last), got {ends}")
+        object.__setattr__(self, "grid_range", ends)
+        if not isinstance(self.train, bool):
+            raise TypeError(f"ReLUBump: train must be True or False, got {self.train!r}")
+
+    @property
+    def num_basis(self) -> int:
+        return self.grid_size + self.width
+
+    @property
+    def trainable(self) -> frozenset[str]:
+        return frozenset(("start", "end") if self.train else ())
+
+    def init(
+        self,
+        in_features: int,
+        out_features: int,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> dict[str, Tensor]:
+        grid = torch.linspace(*self.grid_range, self.grid_size + 1, device=device, dtype=dtype)
+        return self._bumps(grid.expand(in_features, -1))
+
+    def evaluate(self, z: Tensor, params: Params) -> Tensor:
+        t = _position(z, params)
+        return (4 * t * (1 - t)).square()
+
+    def derivative(self, z: Tensor, params: Params) -> Tensor:
+        t = _position(z, params)
+        return 32 * t * (1 - t) * (1 - 2 * t) * _rate(params)
+
+    def evaluate_for_vjp(self, z: Tensor, params: Params) -> tuple[Tensor, tuple[Tensor, ...]]:
+        s = _cut(z).unsqueeze(-1).sub(params["start"]).mul_(-2 * _rate(params)).add_(1).clamp_(-1, 1)  # 1 - 2 t
+        v = torch.addcmul(s.new_ones(()), s, s, value=-1)  # 4 t (1 - t)
+        return v.square(), (v, s)
+
+    def vjp(
+        self,
+        z: Tensor,
+        params: Params,
+        phi: Tensor,
+        saved: tuple[Tensor, ...],
+        dphi: Tensor,
+        wrt: frozenset[str],
+    ) -> tuple[Tensor | None, dict[str, Tensor]]:
+        (v, s), rate = saved, _rate(params)
+        # dphi/dt = 8 v s, 0 where t is cut off; dt/dz = r, dt/ds = (t - 1) r, dt/de = -t r.
+        slope = dphi.mul_(v).mul_(s)
+        dz = (slope * (8 * rate)).sum(-1) if "z" in wrt else None
+        if not self.trainable & wrt:
+            return dz, {}
+        both = slope.flatten(0, -3).sum(0)  # [I, K]
+        difference = slope.mul_(s).flatten(0, -3).sum(0)  # with 1 - 2 t
+        whole, later = both * (8 * rate), (both - difference) * (4 * rate)
+        return dz, {name: g for name, g in (("start", later - whole), ("end", -later)) if name in wrt}
+
+    def sites(self, params: Params) -> Tensor:
+        return (params["start"] + params["end"]) / 2
+
+    def grid_of(self, params: Params) -> Tensor:
+        last = self.grid_size - 1
+        return torch.cat([params["start"][..., self.width :], params["end"][..., last : last + 1]], -1)  # [I, G + 1]
+
+    def grid_to(self, params: Params, grid: Tensor) -> tuple[ReLUBump, dict[str, Tensor]]:
+        return self, self._bumps(grid)
+
+    def refine(self, num: int) -> ReLUBump:
+        """Return the description with `num` intervals on the same range; refitted functions are approximations.
+
+        Raises:
+            TypeError, ValueError: `num` is not a whole number, or less than now.
+        """
+        return dataclasses.replace(self, grid_size=whole_number("ReLUBump.refine", "grid_size", num, self.grid_size))
+
+    def refined(
+        self, params: Params, num: int, in_features: int, out_features: int
+    ) -> tuple[ReLUBump, dict[str, Tensor]]:
+        new, grid = self.refine(num), self.grid_of(params).detach().to("cpu", torch.float64)
+        return new, new._bumps(subdivided(grid, num + 1))
+
+    def fold(self, params: Params, center: Tensor, scale: Tensor) -> tuple[ReLUBump, dict[str, Tensor]]:
+        return self, {k: t / scale.unsqueeze(-1) + center.unsqueeze(-1) for k, t in params.items()}
+
+    def _bumps(self, grid: Tensor) -> dict[str, Tensor]:
+        """The tensors for a grid [I, G + 1], continued beyond its ends."""
+        points, reach = continued(grid, self.width), self.width + 1  # [I, G + 1 + 2 width]
+        return {"start": points[..., :-reach].clone(), "end": points[..., reach:].clone()}
+
+
+def _rate(params: Params) -> Tensor:
+    """1 / (e - s), and 0 where e has come down to s."""
+    length = params["end"] - params["start"]
+    open_ = length > 0
+    return torch.where(open_, 1 / torch.where(open_, length, 1), 0)
+
+
+def _position(z: Tensor, params: Params) -> Tensor:
+    """t [..., I, K], 0 at the start and before, 1 at the end and beyond."""
+    return ((_cut(z).unsqueeze(-1) - params["start"]) * _rate(params)).clamp(0, 1)
+
+
+def _cut(z: Tensor) -> Tensor:
+    """Return z within bounds for which no gradient is 0 * inf."""
+    limit = torch.finfo(z.dtype).max ** 0.5
+    return z.clamp(-limit, limit)

@@ -1,0 +1,148 @@
+"""Wavelets with a translation and a scale on every edge: the basis of Wav-KAN."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from .._check import positive_number
+from ._base import Basis, Params
+from ._mother import MOTHERS, REACH
+
+Kind = Literal["mexican_hat", "morlet", "shannon", "dog"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Wavelet(Basis):
+    """One wavelet an edge, phi_oi(z) = psi((z - t_oi) / s_oi), moved and stretched by numbers of that edge alone.
+
+    | kind | psi(u) |
+    |---|---|
+    | "mexican_hat" | 2 / (sqrt(3) pi^(1/4)) (u^2 - 1) exp(-u^2 / 2), the sign as Wav-KAN's code has it |
+    | "morlet" | cos(5 u) exp(-u^2 / 2) |
+    | "dog" | -u exp(-u^2 / 2), the derivative of the Gaussian |
+    | "shannon" | sin(u) / u (0.54 + 0.46 cos(u / 4)) for abs(u) < 4 pi, else 0: sinc times a Hamming window |
+
+    The Shannon wavelet differs from Wav-KAN's code, which takes the Hamming window over the input features (feature i
+    is multiplied by the i-th number of a window as long as the layer is wide): no window of the wavelet, and a factor
+    that the weight of the edge holds already. Here the window is one of u, as their paper writes it; it ends at a zero
+    of the sine, where the function is continuous and its slope jumps by 0.006.
+
+    A scale may have either sign but is never 0 in effect: psi gets s where |s| >= `min_scale` = m, below it
+    sign(s) (s^2 + m^2) / (2 m), which has slope 1 at m and ends at m / 2. Values and first derivatives are thus finite
+    for all finite numbers, and a step across 0 goes through a narrow wavelet instead of a division by 0 (and mirrors
+    "dog", the only odd one, as the formula does).
+
+    Args:
+        kind: the mother wavelet psi.
+        train_translation: learn t.
+        train_scale: learn s.
+        min_scale: m > 0, in units of z: the smallest scale that is taken at its word.
+
+    Tensors: `translation` [O, I], all 0 at the start, and `scale` [O, I], all 1; K = 1.
+
+    Raises:
+        TypeError, ValueError: an argument is outside its domain.
+
+    Source: Z. Bozorgasl and H. Chen, Wav-KAN (arXiv 2405.12832). Limits at +-inf: phi = 0, all derivatives 0.
+
+    Example:
+        >>> Wavelet("morlet").init(in_features=3, out_features=2)["scale"].shape
+        torch.Size([2, 3])
+    """
+
+    kind: Kind = "mexican_hat"
+    train_translation: bool = True
+    train_scale: bool = True
+    min_scale: float = 1e-3
+
+    per_edge: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.kind not in MOTHERS:
+            near = difflib.get_close_matches(str(self.kind), MOTHERS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"Wavelet: kind must be one of {', '.join(map(repr, MOTHERS))}, got {self.kind!r}{hint}")
+        for flag in ("train_translation", "train_scale"):
+            if not isinstance(getattr(self, flag), bool):
+                raise TypeError(f"Wavelet: {flag} must be True or False, got {getattr(self, flag)!r}")
+        object.__setattr__(self, "min_scale", positive_number("Wavelet", "min_scale", self.min_scale))
+
+    @property
+    def num_basis(self) -> int:
+        return 1
+
+    @property
+    def grid_range(self) -> tuple[float, float]:
+        return (-3.0, 3.0)
+
+    @property
+    def trainable(self) -> frozenset[str]:
+        learned = {"translation": self.train_translation, "scale": self.train_scale}
+        return frozenset(name for name, on in learned.items() if on)
+
+    def init(
+        self,
+        in_features: int,
+        out_features: int,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> dict[str, Tensor]:
+        shape = (out_features, in_features)
+        return {
+            "translation": torch.zeros(shape, device=device, dtype=dtype),
+            "scale": torch.ones(shape, device=device, dtype=dtype),
+        }
+
+    def evaluate(self, z: Tensor, params: Params) -> Tensor:
+        inverse = 1 / self._width(params["scale"])  # [O, I]
+        u = (self._finite(z).unsqueeze(-2) - self._finite(params["translation"])) * inverse  # [..., O, I]
+        return MOTHERS[self.kind].value(u.clamp(-REACH, REACH)).unsqueeze(-1)
+
+    def evaluate_for_vjp(self, z: Tensor, params: Params) -> tuple[Tensor, tuple[Tensor, ...]]:
+        inverse = 1 / self._width(params["scale"])
+        u = (self._finite(z).unsqueeze(-2) - self._finite(params["translation"])).mul_(inverse)
+        psi, parts = MOTHERS[self.kind].build(u)
+        return psi.unsqueeze(-1), (u, *parts)
+
+    def vjp(
+        self,
+        z: Tensor,
+        params: Params,
+        phi: Tensor,
+        saved: tuple[Tensor, ...],
+        dphi: Tensor,
+        wrt: frozenset[str],
+    ) -> tuple[Tensor | None, dict[str, Tensor]]:
+        (u, *parts), scale = saved, params["scale"]
+        fall = MOTHERS[self.kind].fall(u, phi.squeeze(-1), *parts)
+        dt = fall.mul_(dphi.squeeze(-1)).div_(self._width(scale))  # [..., O, I]: -psi'(u) dphi / s, also -dz
+        dz = dt.sum(-2).neg_() if "z" in wrt else None
+        found = {}
+        if "translation" in wrt:
+            found["translation"] = dt.sum_to_size(scale.shape)
+        if "scale" in wrt:
+            slope = (scale.abs() / self.min_scale).clamp(max=1)  # of the width in effect
+            found["scale"] = dt.mul_(u).sum_to_size(scale.shape).mul_(slope)
+        return dz, found
+
+    def fold(self, params: Params, center: Tensor, scale: Tensor) -> tuple[Wavelet, dict[str, Tensor]]:
+        width = self._width(params["scale"]) / scale
+        folded = {"translation": params["translation"] / scale + center, "scale": width}
+        return dataclasses.replace(self, min_scale=min(self.min_scale, float(width.detach().abs().min()))), folded
+
+    def _width(self, scale: Tensor) -> Tensor:
+        """The scale that psi gets: never nearer to 0 than min_scale / 2, with a continuous slope but at 0."""
+        size, floor = scale.abs(), self.min_scale
+        low = size < floor
+        inner = torch.where(low, size, floor)
+        return torch.where(low, (inner * inner + floor * floor) / (2 * floor), size).copysign(scale)
+
+    def _finite(self, z: Tensor) -> Tensor:
+        """z or t within bounds so far out that psi is 0 there and the square of u does not overflow; NaN stays."""
+        large = torch.finfo(z.dtype).max ** 0.5 * min(1.0, self.min_scale) / 8
+        return z.clamp(-large, large)

@@ -1,0 +1,152 @@
+"""The lean convolution: keeps its input only and rebuilds the basis, a few images at a time, in the backward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..bases import Basis, Params
+from .conv_reference import ConvGeometry, as_panel, kan_conv_reference
+from .recompute import operand_dtype
+from .situation import Situation, fresh, no_autocast
+
+KEEP_BYTES = 4 << 20
+"""A basis [B, *S, C, K] up to this size is kept for the backward, with what its derivative needs."""
+
+CHUNK_BYTES = {"cpu": 8 << 20, "cuda": 256 << 20}
+"""Bytes of the basis of one chunk of images by device type, others as "cuda"; one image is the least."""
+
+_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+def kan_conv_recompute(
+    z: Tensor, weight: Tensor, bias: Tensor | None, basis: Basis, params: Params, geometry: ConvGeometry
+) -> Tensor:
+    """Return what `kan_conv_reference` returns, without keeping the basis [B, *S, C, K]. Arguments as `kan_conv`."""
+    y: Tensor = _RecomputeConv.apply(basis, tuple(params), geometry, z, weight, bias, *params.values())
+    return y
+
+
+class _RecomputeConv(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        basis: Basis,
+        names: tuple[str, ...],
+        geometry: ConvGeometry,
+        z: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        *tensors: Tensor,
+    ) -> Tensor:
+        params = dict(zip(names, tensors, strict=True))
+        needs = dict(zip(("z", "weight", "bias", *names), ctx.needs_input_grad[3:], strict=True))
+        dtype = operand_dtype(weight)
+        ctx.basis, ctx.names, ctx.geometry, ctx.needs, ctx.dtype = basis, names, geometry, needs, dtype
+        ctx.bias_dtype = None if bias is None else bias.dtype
+        with no_autocast(z):
+            w, b = _kernel(weight, dtype), None if bias is None else bias.to(dtype)
+            sizes = geometry.output_sizes(z.shape[1:-1], weight.shape[3:])
+            y = torch.empty(z.shape[0], *sizes, weight.shape[0], dtype=dtype, device=z.device).movedim(-1, 1)
+            kept: tuple[Tensor, ...] = ()
+            differentiated = needs["z"] or any(needs[k] for k in names)
+            for images in _chunks(z, basis):
+                phi, saved = basis.evaluate_for_vjp(z[images], params)
+                y[images] = geometry.convolve(as_panel(phi.to(dtype)), w, b)
+                if phi.shape[0] == z.shape[0] and phi.numel() * phi.element_size() <= KEEP_BYTES:
+                    kept = (phi, *saved) if differentiated else (phi,) if needs["weight"] else ()
+            ctx.save_for_backward(z, weight, *tensors, *kept)
+            return y
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        z, weight, *rest = ctx.saved_tensors
+        params, needs = dict(zip(ctx.names, rest, strict=False)), ctx.needs
+        kept = tuple(rest[len(params) :])
+        with no_autocast(z):
+            dbias = dy.sum((0, *range(2, dy.dim())), dtype=ctx.bias_dtype) if needs["bias"] else None
+            if torch.is_grad_enabled() or Situation.of(dy).transformed:
+                grads = _formula_grads(ctx.basis, z, weight, params, ctx.geometry, needs, dy, ctx.dtype)
+            else:
+                grads = _lean_grads(ctx.basis, z, weight, params, ctx.geometry, needs, dy, ctx.dtype, kept)
+        return None, None, None, grads.get("z"), grads.get("weight"), dbias, *(grads.get(k) for k in ctx.names)
+
+
+def _lean_grads(
+    basis: Basis,
+    z: Tensor,
+    weight: Tensor,
+    params: Params,
+    geometry: ConvGeometry,
+    needs: Mapping[str, bool],
+    dy: Tensor,
+    dtype: torch.dtype,
+    kept: tuple[Tensor, ...],
+) -> dict[str, Tensor]:
+    """The gradients that are needed, by name, chunk after chunk of images; their sums are float32 or more."""
+    wrt = frozenset(k for k in ("z", *params) if needs[k])
+    w = _kernel(weight, dtype)  # [O, C / groups * K, *kernel]
+    dz = torch.empty_like(z) if needs["z"] else None
+    dw = torch.zeros_like(w, dtype=z.dtype) if needs["weight"] else None
+    dparams = {k: torch.zeros_like(params[k], dtype=z.dtype) for k in params if needs[k]}
+    for images in _chunks(z, basis):
+        phi, saved = (kept[0], kept[1:]) if kept else basis.evaluate_for_vjp(z[images], params)  # phi [b, *S, C, K]
+        wanted = (bool(wrt), dw is not None)
+        dpanel, dw_images = geometry.gradients(dy[images], as_panel(phi.to(dtype)), w, wanted)
+        if dw is not None and dw_images is not None:
+            dw += dw_images
+        if dpanel is not None:
+            dphi = dpanel.movedim(1, -1).to(z.dtype).reshape(phi.shape)
+            dz_images, found = basis.vjp(z[images], params, phi, saved, dphi, wrt)
+            if dz is not None and dz_images is not None:
+                dz[images] = dz_images
+            for name, value in found.items():
+                dparams[name] += value
+    grads = {k: g.to(params[k].dtype) for k, g in dparams.items()}
+    if dz is not None:
+        grads["z"] = dz
+    if dw is not None:
+        grads["weight"] = dw.contiguous().view(weight.shape).to(weight.dtype)
+    return grads
+
+
+def _formula_grads(
+    basis: Basis,
+    z: Tensor,
+    weight: Tensor,
+    params: Params,
+    geometry: ConvGeometry,
+    needs: Mapping[str, bool],
+    dy: Tensor,
+    dtype: torch.dtype,
+) -> dict[str, Tensor]:
+    """The same gradients by differentiating the formula: with a graph of their own, or batched by a transform."""
+    wanted = [k for k in ("z", "weight", *params) if needs[k]]
+    if not wanted:
+        return {}
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        # Aliases: a weight that z was made of must not collect the gradient that goes through z.
+        inputs = {k: fresh(t, needs[k], graph=again) for k, t in {"z": z, "weight": weight, **params}.items()}
+        with torch.autocast(z.device.type, dtype) if dtype != weight.dtype else nullcontext():
+            tensors = {k: inputs[k] for k in params}
+            y = kan_conv_reference(inputs["z"], inputs["weight"], None, basis, tensors, geometry)
+    grads = torch.autograd.grad(y, [inputs[k] for k in wanted], dy, create_graph=again, materialize_grads=True)
+    return dict(zip(wanted, grads, strict=True))
+
+
+def _kernel(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """The weight [O, C / groups, K, *kernel] as a plain kernel, laid out as its panel is."""
+    w = weight.flatten(1, 2).to(dtype)
+    return w.contiguous(memory_format=_FORMATS.get(w.dim(), torch.contiguous_format))
+
+
+def _chunks(z: Tensor, basis: Basis) -> Iterator[slice]:
+    """The images of z in slices whose basis has at most `CHUNK_BYTES`."""
+    budget = CHUNK_BYTES.get(z.device.type, CHUNK_BYTES["cuda"])
+    step = max(1, budget // max(1, z[:1].numel() * basis.num_basis * z.element_size()))
+    return (slice(start, start + step) for start in range(0, z.shape[0], step))
