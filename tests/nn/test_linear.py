@@ -78,7 +78,12 @@ def test_module_norm_is_used_as_it_is() -> None:
         (("6", 4), {}, TypeError, "in_features must be a whole number, got '6'"),
         ((6.0, 4), {}, TypeError, "in_features must be a whole number, got 6.0"),
         ((6, 4, "rswaf"), {}, TypeError, r"basis must be a Basis such as fk.RSWAF\(num_grids=8\), got 'rswaf'"),
-        ((6, 4), {"norm": "batch"}, ValueError, 'norm must be "layer", "rms", "feature", None, .* got \'batch\''),
+        (
+            (6, 4),
+            {"norm": "batch"},
+            ValueError,
+            'norm must be "layer", "rms", "feature", "batch_range", None, .* got \'batch\'',
+        ),
         ((6, 4), {"norm": 3}, TypeError, r"such as fk.LayerNorm\(affine=False\), or a module; got 3"),
         ((6, 4), {"base": "swish"}, ValueError, "one of silu, gelu, relu, tanh, identity; got 'swish'"),
         ((6, 4), {"base": nn.SiLU}, TypeError, "base must be None, a callable"),

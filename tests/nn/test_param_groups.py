@@ -61,3 +61,13 @@ def test_bad_numbers(bad: dict) -> None:
 def test_norms_never_decay_whatever_their_shape() -> None:
     model = nn.Sequential(nn.LayerNorm((3, 4)), nn.Flatten(), fk.KANLinear(12, 2))
     assert "0.weight" in grouped(model)["other"][0]
+
+
+def test_fine_grids_learn_slower() -> None:
+    model = nn.Sequential(fk.KANLinear(3, 3, fk.RSWAF(32)), fk.KANLinear(3, 3), fk.KANLinear(3, 2, fk.Chebyshev(40)))
+    groups = grouped(model, lr=1e-2, weight_decay=0.1)
+    assert groups["weights"] == ({"1.weight", "2.weight"}, {"weight_decay": 0.1, "lr": 1e-2})
+    names, options = groups["weights-K32"]
+    assert names == {"0.weight"} and options["weight_decay"] == 0.1
+    assert options["lr"] == pytest.approx(1e-3)  # a tenth for four times the grid
+    assert set(grouped(model)) == {"weights", "other"}  # without lr there is nothing to scale

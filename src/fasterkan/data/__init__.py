@@ -9,13 +9,17 @@ from fasterkan.data.idx import read_idx
 from fasterkan.data.images import ImageDataset
 from fasterkan.data.registry import load, names, train_validation_test
 from fasterkan.data.sources import fashion_mnist, mnist
+from fasterkan.data.special import KNOWN_FUNCTIONS, KnownFunction, known_function
 
 __all__ = [
+    "KNOWN_FUNCTIONS",
     "DataError",
     "ImageDataset",
+    "KnownFunction",
     "cifar10",
     "fashion_mnist",
     "image_folder",
+    "known_function",
     "load",
     "mnist",
     "names",

@@ -1,8 +1,13 @@
 """Layers: KANLinear, its norms, and what optimisers and losses need from them."""
 
+from .after import After
+from .batch_range import BatchRange, BatchScaling
 from .calibration import Calibratable, calibrate, update_norms
+from .conv import KANConv1d, KANConv2d, KANConv3d
 from .feature_norm import FeatureNorm, FeatureScaling
+from .grid_care import GridCare
 from .init import critical_gain
+from .layer import KANLayer
 from .linear import KANLinear
 from .norm import Norm, norm_from_config, norm_to_config, resolve_norm
 from .param_groups import param_groups
@@ -10,9 +15,17 @@ from .penalty import penalty
 from .row_norm import LayerNorm, RMSNorm, RowNorm
 
 __all__ = [
+    "After",
+    "BatchRange",
+    "BatchScaling",
     "Calibratable",
     "FeatureNorm",
     "FeatureScaling",
+    "KANConv1d",
+    "KANConv2d",
+    "KANConv3d",
+    "KANLayer",
+    "GridCare",
     "KANLinear",
     "LayerNorm",
     "Norm",

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..ops import Situation
+
 Base = str | Callable[[Tensor], Tensor] | None
 
 
@@ -16,8 +18,14 @@ def _identity(x: Tensor) -> Tensor:
     return x
 
 
+def silu(x: Tensor) -> Tensor:
+    """x sigmoid(x): torch's kernel, whose backward knows no forward mode, or under transforms the formula."""
+    situation = Situation.of(x)
+    return x * torch.sigmoid(x) if situation.transformed or situation.dual else F.silu(x)
+
+
 BASES: dict[str, Callable[[Tensor], Tensor]] = {
-    "silu": F.silu,
+    "silu": silu,
     "gelu": F.gelu,
     "relu": F.relu,
     "tanh": torch.tanh,
@@ -42,6 +50,8 @@ def resolve_base(base: Base) -> Callable[[Tensor], Tensor] | None:
         if base not in BASES:
             raise ValueError(f"base must be None, a callable or one of {', '.join(BASES)}; got {base!r}")
         return BASES[base]
+    if base is F.silu:
+        return silu
     if inspect.isclass(base) or not (base is None or callable(base)):
         raise TypeError(f"base must be None, a callable or one of {', '.join(BASES)}; got {base!r}")
     return base
@@ -56,7 +66,7 @@ def base_name(base: Base) -> str | None:
     if base is None or isinstance(base, str):
         return base
     for name, function in BASES.items():
-        if base is function:
+        if resolve_base(base) is function:
             return name
     for name, module in _MODULES.items():
         if type(base) is type(module) and repr(base) == repr(module):  # other arguments, another function

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .feature_norm import FeatureScaling
 
 if TYPE_CHECKING:
-    from .linear import KANLinear
+    from .layer import KANLayer
 
 
 class _Reached(BaseException):
@@ -130,21 +130,39 @@ def update_norms(model: nn.Module) -> dict[str, float]:
     return errors
 
 
-def move_norm(layer: KANLinear) -> float | None:
+def move_norm(layer: KANLayer) -> float | None:
     """Move one layer's norm to its statistics; refit the weights if it had been calibrated, and return the error."""
     norm = _norm(layer)
     before, (center, scale) = norm.calibrated, _exact(norm)
     if not norm.move_to_statistics() or not before:
         return None
+    if layer.basis.per_edge and _edges_follow(layer, center, scale):
+        return 0.0
     nodes = torch.linspace(*norm.target, 8 * max(8, layer.basis.num_basis) + 1, dtype=torch.float64, device="cpu")
-    new_z = nodes.unsqueeze(-1).expand(-1, layer.in_features)  # [S, I]
+    new_z = nodes.unsqueeze(-1).expand(-1, norm.center.numel())  # [S, I]
     new_center, new_scale = _exact(norm)
     x = new_z / new_scale + new_center
     tensors = layer.basis_tensors()
-    weight, error = layer.basis.refit(tensors, layer.weight, (x - center) * scale, layer.basis, tensors, new_z)
-    with torch.no_grad():
-        layer.weight.copy_(weight)
+    edges = layer.edge_weights().detach()  # [..., I, K]
+    flat = edges.reshape(-1, *edges.shape[-2:])
+    weight, error = layer.basis.refit(tensors, flat, (x - center) * scale, layer.basis, tensors, new_z)
+    layer.set_edge_weights(weight.view(edges.shape))
     return error
+
+
+def _edges_follow(layer: KANLayer, center: Tensor, scale: Tensor) -> bool:
+    """Move the tensors of each edge so that its function stays as it was, exactly; False if the basis cannot."""
+    new_center, new_scale = _exact(_norm(layer))
+    exact = {k: t.detach().to("cpu", torch.float64) for k, t in layer.basis_tensors().items()}
+    try:
+        basis, tensors = layer.basis.fold(exact, (center - new_center) * new_scale, scale / new_scale)
+    except ValueError:
+        return False
+    if basis == layer.basis:
+        with torch.no_grad():
+            for name, tensor in tensors.items():
+                getattr(layer, name).copy_(tensor)
+    return basis == layer.basis
 
 
 def _exact(norm: FeatureScaling) -> tuple[Tensor, Tensor]:
@@ -152,24 +170,24 @@ def _exact(norm: FeatureScaling) -> tuple[Tensor, Tensor]:
     return norm.center.to("cpu", torch.float64, copy=True), norm.scale.to("cpu", torch.float64, copy=True)
 
 
-def _norm(layer: KANLinear) -> FeatureScaling:
+def _norm(layer: KANLayer) -> FeatureScaling:
     assert isinstance(layer.norm, FeatureScaling)
     return layer.norm
 
 
-def _layers(model: nn.Module) -> dict[str, KANLinear]:
+def _layers(model: nn.Module) -> dict[str, KANLayer]:
     """The layers with a feature norm, by name ("" is the model itself)."""
     return {n: m for n, m in model.named_modules() if isinstance(getattr(m, "norm", None), FeatureScaling)}
 
 
-def _required(model: nn.Module, caller: str) -> dict[str, KANLinear]:
+def _required(model: nn.Module, caller: str) -> dict[str, KANLayer]:
     layers = _layers(model)
     if not layers:
         raise ValueError(f'{caller}: no layer has a feature norm; make the model with norm="feature"')
     return layers
 
 
-def _calibrated(model: nn.Module, caller: str) -> list[KANLinear]:
+def _calibrated(model: nn.Module, caller: str) -> list[KANLayer]:
     layers = _required(model, caller)
     if new := [name or "the layer" for name, layer in layers.items() if not _norm(layer).calibrated]:
         raise RuntimeError(f"{caller}: {', '.join(new)} not calibrated yet; call calibrate(X) first")
@@ -196,7 +214,7 @@ def _rows(batch: Any, like: Tensor) -> Tensor:
     return x.to(like.device, like.dtype) if x.is_floating_point() else x.to(like.device)
 
 
-def _gather(model: nn.Module, pending: dict[str, KANLinear], batches: Iterable[Any]) -> str:
+def _gather(model: nn.Module, pending: dict[str, KANLayer], batches: Iterable[Any]) -> str:
     """Send the batches to the first pending layer they reach; return its name, its statistics filled."""
     reached: list[str] = []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,15 +10,19 @@ from torch import Tensor, nn
 
 from .._check import whole_number
 from ..bases import RSWAF, Basis
-from ..ops import Path, autocast_dtype, kan_linear
+from ..ops import Path, kan_linear
+from .after import build_after
 from .base_branch import Base, resolve_base
-from .calibration import Calibratable
-from .init import STANDARD_NORMAL, base_weight_std, weight_std
+from .grid_care import GridCare
+from .init import STANDARD_NORMAL, base_weight_std, draw_weights
+from .layer import KANLayer
 from .norm import Norm, build_norm
 
 
-class KANLinear(Calibratable):
+class KANLinear(KANLayer, GridCare):
     """y_o = sum_i f_oi(x_i) + b_o with f_oi(x) = sum_k W[o, i, k] phi_k(norm(x)_i) + V[o, i] base(x).
+
+    The phi_k are the same for all edges, or for all of a feature, or each edge has its own (`Basis.per_edge`).
 
     Args:
         in_features: I, at least 1.
@@ -27,8 +30,10 @@ class KANLinear(Calibratable):
         basis: the functions phi_k; default RSWAF().
         norm: "layer", "rms" (wide networks), "feature" (networks to read), None (x already lies in the basis'
             grid_range), a description such as `LayerNorm(affine=False)`, or a module from [..., I] to [..., I].
+            "batch_range" is KAL-Net's, with a warning (`BatchRange`).
         base: None, "silu" (or "gelu", "relu", "tanh", "identity"), or a callable; the base branch acts on x, not on z.
         bias: add b [O].
+        after: what follows the layer: None, "layernorm_silu", "batchnorm" or another name of `nn.After`.
         device, dtype: of all tensors, as in `nn.Linear`.
         generator: draws the weights; default torch's global one.
 
@@ -37,6 +42,7 @@ class KANLinear(Calibratable):
     Attributes:
         weight: W [O, I, K]; base_weight: V [O, I] or None; bias: b [O] or None; the basis' tensors by their names
             (`grid`, `inv_denominator`, ...), parameters where the basis learns them, else buffers.
+        mask: None, or which edges are left [O, I], booleans (`set_mask`).
         path: "auto", or a path of `fasterkan.ops` by name.
         xavier_gain: if set, `reset_parameters` draws W Xavier-uniform with this gain instead, as FasterKAN does.
 
@@ -53,9 +59,9 @@ class KANLinear(Calibratable):
         torch.Size([32, 128])
     """
 
-    weight: Tensor
     bias: Tensor | None
     base_weight: Tensor | None
+    mask: Tensor | None
 
     def __init__(
         self,
@@ -66,6 +72,7 @@ class KANLinear(Calibratable):
         norm: Norm = "layer",
         base: Base = None,
         bias: bool = True,
+        after: str | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
@@ -85,9 +92,10 @@ class KANLinear(Calibratable):
         has_base = self.base is not None
         self.register_parameter("base_weight", nn.Parameter(torch.empty(*shape, **factory)) if has_base else None)
         self.register_parameter("bias", nn.Parameter(torch.empty(self.out_features, **factory)) if bias else None)
-        self._basis_keys: tuple[str, ...] = ()
         self.set_basis(self.basis, self.basis.init(self.in_features, self.out_features, **factory))
         self.norm = build_norm(norm, self.in_features, self.basis, **factory)
+        self.after = build_after(after, self.out_features, **factory)
+        self.register_buffer("mask", None)
         self.path: Path = "auto"
         self.xavier_gain: float | None = None
         self.reset_parameters(generator)
@@ -101,8 +109,7 @@ class KANLinear(Calibratable):
         initial = getattr(self.norm, "initial", STANDARD_NORMAL)
         share = 1.0 if self.base is None else 0.5**0.5
         if self.xavier_gain is None:
-            std = share * weight_std(self.basis, self.in_features, initial)
-            nn.init.normal_(self.weight, std=std, generator=generator)
+            draw_weights(self.weight, self.basis, self.in_features, initial, share=share, generator=generator)
         else:
             nn.init.xavier_uniform_(self.weight.flatten(1), self.xavier_gain, generator)
         if self.base is not None and self.base_weight is not None:
@@ -110,50 +117,58 @@ class KANLinear(Calibratable):
             nn.init.normal_(self.base_weight, std=std, generator=generator)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
+        self.set_mask(self.mask)
 
-    def set_basis(self, basis: Basis, tensors: Mapping[str, Tensor]) -> None:
-        """Replace the basis and its tensors; the weight must fit it, or be replaced by the caller."""
-        for name in self._basis_keys:
-            delattr(self, name)
-        for name, tensor in tensors.items():
-            if hasattr(self, name):
-                raise ValueError(
-                    f"{type(basis).__name__}: a layer has an attribute {name!r} already; rename this tensor"
-                )
-            if name in basis.trainable:
-                self.register_parameter(name, nn.Parameter(tensor))
-            else:
-                self.register_buffer(name, tensor)
-        self.basis, self._basis_keys = basis, tuple(tensors)
+    def set_mask(self, mask: Tensor | None) -> None:
+        """Switch edges off: their weights become 0 and stay 0 in training; None lets all of them learn again.
 
-    def basis_tensors(self, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
-        """Return the basis' tensors by name, in `dtype` (default their own)."""
-        return {name: getattr(self, name).to(dtype or self.weight.dtype) for name in self._basis_keys}
+        The mask is saved with the layer. It costs one product of the size of the weights in each forward, nothing
+        where it is None.
+
+        Args:
+            mask: True for the edges that are left, [O, I].
+
+        Raises:
+            TypeError, ValueError: no boolean tensor, or of another shape.
+        """
+        if mask is None:
+            self.mask = None
+            return
+        shape = (self.out_features, self.in_features)
+        if not isinstance(mask, Tensor):
+            raise TypeError(f"KANLinear.set_mask: mask must be a tensor of booleans, got {type(mask).__name__}")
+        if mask.dtype != torch.bool:
+            raise TypeError(f"KANLinear.set_mask: mask must be a tensor of booleans, got {mask.dtype}")
+        if mask.shape != shape:
+            raise ValueError(f"KANLinear.set_mask: mask is {tuple(mask.shape)}, expected [O, I] = {shape}")
+        self.mask = mask.to(self.weight.device, copy=True)
+        with torch.no_grad():
+            self.weight.mul_(self.mask.unsqueeze(-1))
+            if self.base_weight is not None:
+                self.base_weight.mul_(self.mask)
 
     def forward(self, x: Tensor) -> Tensor:
-        self._check_input(x)
+        self.check_input(x)
         z = x if self.norm is None else self.norm(x)
         if z.shape != x.shape:
             raise ValueError(f"KANLinear: the norm made {tuple(z.shape)} of {tuple(x.shape)}; it must keep the shape")
         z = z.to(torch.promote_types(z.dtype, torch.float32))  # the basis is evaluated in float32 or more
-        y = kan_linear(z, self.weight, self.bias, self.basis, self.basis_tensors(z.dtype), path=self.path)
-        if self.base is not None and self.base_weight is not None:
-            y = y + F.linear(self.base(x), self.base_weight)
-        return y
+        weight, base_weight = self.weight, self.base_weight
+        if self.mask is not None:  # no gradient reaches the edges that are off
+            weight = weight * self.mask.unsqueeze(-1)
+            base_weight = None if base_weight is None else base_weight * self.mask
+        y = kan_linear(z, weight, self.bias, self.basis, self.basis_tensors(z.dtype), path=self.path)
+        if self.base is not None and base_weight is not None:
+            y = y + F.linear(self.base(x), base_weight)
+        return y if self.after is None else self.after(y)
 
-    def _check_input(self, x: Tensor) -> None:
-        if not isinstance(x, Tensor):
-            raise TypeError(
-                f"KANLinear: x must be a tensor, got {type(x).__name__}; convert it with torch.as_tensor(x)"
-            )
-        if not x.is_floating_point():
-            raise TypeError(f"KANLinear: x is {x.dtype}, a floating-point tensor is needed; convert it with x.float()")
+    def check_input(self, x: Tensor) -> None:
+        """Raise TypeError or ValueError unless the layer can take x."""
+        self._check_tensor(x)
         if x.dim() == 0 or x.shape[-1] != self.in_features:
             got = f"{x.shape[-1]} features" if x.dim() else "no dimension"
             raise ValueError(f"KANLinear: x has {got}, in_features is {self.in_features} (x is {tuple(x.shape)})")
-        if x.dtype != self.weight.dtype and autocast_dtype(x) is None:
-            name = str(self.weight.dtype).removeprefix("torch.")
-            raise TypeError(f"KANLinear: x is {x.dtype}, the weights are torch.{name}; use x.to(torch.{name})")
+        self._check_dtype(x)
 
     def extra_repr(self) -> str:
         base = "" if self.base is None else f", base={getattr(self.base, '__name__', self.base)}"

@@ -10,12 +10,18 @@ import torch
 from torch import nn
 
 from ..bases import Basis
+from .batch_range import BatchRange
 from .feature_norm import FeatureNorm
 from .row_norm import LayerNorm, RMSNorm
 
-NormDescription = LayerNorm | RMSNorm | FeatureNorm
-Norm = Literal["layer", "rms", "feature"] | NormDescription | nn.Module | None
-NORMS: dict[str, type[NormDescription]] = {"layer": LayerNorm, "rms": RMSNorm, "feature": FeatureNorm}
+NormDescription = LayerNorm | RMSNorm | FeatureNorm | BatchRange
+Norm = Literal["layer", "rms", "feature", "batch_range"] | NormDescription | nn.Module | None
+NORMS: dict[str, type[NormDescription]] = {
+    "layer": LayerNorm,
+    "rms": RMSNorm,
+    "feature": FeatureNorm,
+    "batch_range": BatchRange,
+}
 
 
 def resolve_norm(norm: Norm) -> NormDescription | nn.Module | None:
@@ -26,9 +32,10 @@ def resolve_norm(norm: Norm) -> NormDescription | nn.Module | None:
     """
     if isinstance(norm, str):
         if norm not in NORMS:
-            raise ValueError(f'norm must be "layer", "rms", "feature", None, a description or a module; got {norm!r}')
+            known = ", ".join(f'"{name}"' for name in NORMS)
+            raise ValueError(f"norm must be {known}, None, a description or a module; got {norm!r}")
         return NORMS[norm]()
-    if norm is None or isinstance(norm, LayerNorm | RMSNorm | FeatureNorm | nn.Module):
+    if norm is None or isinstance(norm, NormDescription | nn.Module):
         return norm
     raise TypeError(
         f'norm must be "layer", "rms", "feature", None, a description such as fk.LayerNorm(affine=False), or a module; '

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from torch import nn
 
 from .._check import real_number
-from .linear import KANLinear
+from .layer import KANLayer
 from .row_norm import RowNorm
 
+_COARSE, _EXPONENT = 8, math.log(10) / math.log(4)
 _NORMS = (RowNorm, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
 
 
@@ -21,12 +23,14 @@ def param_groups(
     Args:
         model: any module; plain `nn.Linear` and convolutions in it are grouped in the same way.
         weight_decay: of W, V and other tensors with two or more dimensions, but those of a norm or of a basis.
-        lr: learning rate of all groups; None leaves it to the optimiser.
+        lr: learning rate of all groups; None leaves it to the optimiser, whatever the grid. Edge weights W of local
+            functions in an order (`Basis.sites`), K > 8 of them, get lr * (8 / K)^1.66, a tenth for four times the
+            grid: a step then bends functions on a fine grid no more than on one of 8.
         basis_lr: learning rate of what the bases learn (grid, inv_denominator); default `lr`.
 
     Returns:
-        Up to three groups, each with a "name" ("weights", "basis", "other"); frozen parameters are left out, shared
-        ones come once.
+        Up to three groups, each with a "name" ("weights", "basis", "other"), and one more, "weights-K32" say, for
+        each larger K whose learning rate is scaled; frozen parameters are left out, shared ones come once.
 
     Raises:
         TypeError, ValueError: a number is not finite or negative.
@@ -40,20 +44,24 @@ def param_groups(
     for name, value in (("weight_decay", weight_decay), ("lr", lr), ("basis_lr", basis_lr)):
         if value is not None and real_number("param_groups", name, value) < 0:
             raise ValueError(f"param_groups: {name} must not be negative, got {value}")
-    basis = {id(p) for m in model.modules() if isinstance(m, KANLinear) for p in _basis_parameters(m)}
+    basis = {id(p) for m in model.modules() if isinstance(m, KANLayer) for p in _basis_parameters(m)}
     norms = {id(p) for m in model.modules() if isinstance(m, _NORMS) for p in m.parameters(recurse=False)}
-    groups: dict[str, list[nn.Parameter]] = {"weights": [], "basis": [], "other": []}
+    fine = {} if lr is None else {id(m.weight): k for m in model.modules() if (k := _fine_grid(m))}
+    sizes = sorted(set(fine.values()))
+    groups: dict[str, list[nn.Parameter]] = {"weights": [], **{_name(k): [] for k in sizes}, "basis": [], "other": []}
     for parameter in model.parameters():
         if parameter.requires_grad:
             plain = id(parameter) in norms or parameter.dim() < 2
             kind = "basis" if id(parameter) in basis else "other" if plain else "weights"
-            groups[kind].append(parameter)
+            groups[_name(fine[id(parameter)]) if id(parameter) in fine else kind].append(parameter)
     rates = {"weights": lr, "basis": lr if basis_lr is None else basis_lr, "other": lr}
+    if lr is not None:
+        rates |= {_name(k): lr * (_COARSE / k) ** _EXPONENT for k in sizes}
     return [
         {
             "name": kind,
             "params": parameters,
-            "weight_decay": weight_decay if kind == "weights" else 0.0,
+            "weight_decay": weight_decay if kind.startswith("weights") else 0.0,
             **({} if rates[kind] is None else {"lr": rates[kind]}),
         }
         for kind, parameters in groups.items()
@@ -61,5 +69,16 @@ def param_groups(
     ]
 
 
-def _basis_parameters(layer: KANLinear) -> list[nn.Parameter]:
+def _fine_grid(module: nn.Module) -> int:
+    """K of a layer of ordered functions, where it is above the coarse grids'; else 0."""
+    if not isinstance(module, KANLayer) or module.basis.num_basis <= _COARSE:
+        return 0
+    return module.basis.num_basis if module.basis.sites(module.basis_tensors()) is not None else 0
+
+
+def _name(count: int) -> str:
+    return f"weights-K{count}"
+
+
+def _basis_parameters(layer: KANLayer) -> list[nn.Parameter]:
     return [p for name, p in layer.named_parameters(recurse=False) if name in layer.basis.trainable]

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .._check import positive_number
+from .._check import positive_number, whole_number
 from ..bases import Basis
 from ..ops import row_norm
 from .init import Distribution, critical_gain
@@ -22,6 +22,7 @@ class _RowNormDescription:
     affine: bool = True
     gain: float | Literal["auto"] = "auto"
     eps: float = 1e-5
+    absent: int = 0
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -30,6 +31,7 @@ class _RowNormDescription:
         object.__setattr__(self, "eps", positive_number(name, "eps", self.eps))
         if self.eps < 1e-20:
             raise ValueError(f"{name}: eps must be at least 1e-20, float32 loses smaller ones; got {self.eps}")
+        object.__setattr__(self, "absent", whole_number(name, "absent", self.absent, 0))
         if self.gain != "auto":
             object.__setattr__(self, "gain", positive_number(name, "gain", self.gain))
 
@@ -43,6 +45,8 @@ class LayerNorm(_RowNormDescription):
             affine norm costs one more matrix product in the backward, for an input gradient nobody else needs.
         gain: initial g; "auto" is the gain at which gradients keep their size for the basis (`nn.init.critical_gain`).
         eps: added to the variance, in units of x squared.
+        absent: how many features were removed from the input that mean and variance still count, each with the
+            constant value in the buffer `absent_values`; set by `fk.prune`.
 
     Raises:
         ValueError: `build` with one feature, which would become 0 whatever x is. Two features, which become +-1, warn.
@@ -52,12 +56,12 @@ class LayerNorm(_RowNormDescription):
         self, in_features: int, basis: Basis, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> RowNorm:
         """Return the module for one layer."""
-        if in_features == 1:
+        if in_features + self.absent == 1:
             raise ValueError(
                 'LayerNorm of one feature is 0 whatever the input: use norm="feature" (or norm=None for an input that '
                 "already lies in the basis' grid_range)"
             )
-        if in_features == 2:
+        if in_features + self.absent == 2:
             warnings.warn(
                 "LayerNorm of two features is +-1, only their order is left of the input: networks of few inputs "
                 'learn nothing behind it; use norm="feature"',
@@ -75,6 +79,7 @@ class RMSNorm(_RowNormDescription):
         affine: learn g, one a feature; else g is the constant `gain`.
         gain: initial g, or "auto" as in `LayerNorm`.
         eps: added to the mean square, in units of x squared.
+        absent: as in `LayerNorm`.
 
     Raises:
         ValueError: `build` with one feature, which would become +-1.
@@ -84,7 +89,7 @@ class RMSNorm(_RowNormDescription):
         self, in_features: int, basis: Basis, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> RowNorm:
         """Return the module for one layer."""
-        if in_features == 1:
+        if in_features + self.absent == 1:
             raise ValueError('RMSNorm of one feature is its sign, +-1: use norm="feature"')
         return RowNorm(self, in_features, basis, device, dtype)
 
@@ -97,6 +102,7 @@ class RowNorm(nn.Module):
 
     weight: Tensor
     bias: Tensor | None
+    absent_values: Tensor | None
 
     def __init__(
         self,
@@ -119,6 +125,8 @@ class RowNorm(nn.Module):
         else:
             self.register_buffer("weight", weight)
             self.register_buffer("bias", None)
+        absent = torch.zeros(description.absent, device=device, dtype=dtype) if description.absent else None
+        self.register_buffer("absent_values", absent)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -132,7 +140,14 @@ class RowNorm(nn.Module):
         dtype = torch.promote_types(x.dtype, torch.float32)
         bias = None if self.bias is None else self.bias.to(dtype)
         center = isinstance(self.description, LayerNorm)
-        return row_norm(x.to(dtype), self.weight.to(dtype), bias, self.description.eps, center=center)
+        x, weight = x.to(dtype), self.weight.to(dtype)
+        if self.absent_values is None:
+            return row_norm(x, weight, bias, self.description.eps, center=center)
+        absent = self.absent_values.to(dtype)
+        whole = torch.cat([x, absent.expand(*x.shape[:-1], -1)], -1)
+        weight = torch.cat([weight, torch.ones_like(absent)])
+        bias = None if bias is None else torch.cat([bias, torch.zeros_like(absent)])
+        return row_norm(whole, weight, bias, self.description.eps, center=center)[..., : x.shape[-1]]
 
     def extra_repr(self) -> str:
         return f"{self.description}, in_features={self.weight.numel()}"

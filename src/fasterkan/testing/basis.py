@@ -19,7 +19,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from ..bases import Basis, basis_from_config
 from .plain import assert_no_worse, errors
 
-I_FEATURES = 3
+I_FEATURES, O_FEATURES = 3, 2
 
 
 class BasisBattery:
@@ -45,8 +45,14 @@ class BasisBattery:
     kinks: tuple[float, ...] = ()
 
     def formula(self, z: Tensor, params: Mapping[str, Tensor]) -> Tensor:
-        """Return phi [..., I, K] by the family's definition."""
+        """Return phi [..., I, K] by the family's definition; [..., O, I, K] if the basis is `per_edge`."""
         raise TypeError(f"{type(self).__name__} must define formula(z, params)")
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        """The shape of phi but its leading dimensions: [I, K], or [O, I, K] if the basis is `per_edge`."""
+        edge = (I_FEATURES, self.basis.num_basis)
+        return (O_FEATURES, *edge) if self.basis.per_edge else edge
 
     def points(self, rows: int = 7, dtype: torch.dtype = torch.float64) -> Tensor:
         """Return z [rows, I] over the grid range and half its width beyond, away from the kinks."""
@@ -59,7 +65,7 @@ class BasisBattery:
 
     def params(self, dtype: torch.dtype = torch.float64, learn: bool = False) -> dict[str, Tensor]:
         """Return fresh tensors of the basis; the trainable ones require gradients if `learn`."""
-        made = self.basis.init(I_FEATURES, 2, dtype=dtype)
+        made = self.basis.init(I_FEATURES, O_FEATURES, dtype=dtype)
         return {k: t.requires_grad_(learn and k in self.basis.trainable) for k, t in made.items()}
 
     def test_description_is_a_value(self) -> None:
@@ -76,12 +82,13 @@ class BasisBattery:
             assert tensor.dtype == torch.float32
             assert torch.isfinite(tensor).all()
             assert tensor.data_ptr() != second[name].data_ptr(), f"{name} is shared by two layers"
-            assert self.basis.init(I_FEATURES, 2, device="meta")[name].shape == tensor.shape
+            assert self.basis.init(I_FEATURES, O_FEATURES, device="meta")[name].shape == tensor.shape
+            assert not self.basis.per_edge or tensor.shape[:2] == (O_FEATURES, I_FEATURES)
 
     def test_values_float64(self) -> None:
         z, params = self.points(64), self.params()
         phi, expected = self.basis.evaluate(z, params), self.formula(z, params)
-        assert phi.shape == (64, I_FEATURES, self.basis.num_basis)
+        assert phi.shape == (64, *self.edges)
         torch.testing.assert_close(phi, expected, rtol=1e-12, atol=1e-12)
 
     def test_values_float32(self) -> None:
@@ -96,7 +103,7 @@ class BasisBattery:
     def test_leading_shape(self, shape: tuple[int, ...]) -> None:
         z, params = self.points(max(1, math.prod(shape)))[: math.prod(shape)], self.params()
         phi = self.basis.evaluate(z.reshape(*shape, I_FEATURES), params)
-        assert phi.shape == (*shape, I_FEATURES, self.basis.num_basis)
+        assert phi.shape == (*shape, *self.edges)
         torch.testing.assert_close(phi.reshape(-1), self.formula(z, params).reshape(-1), rtol=1e-12, atol=1e-12)
 
     def test_a_function_sees_its_own_feature_only(self) -> None:
@@ -104,7 +111,16 @@ class BasisBattery:
         moved = z.clone()
         moved[:, 1] += 0.25
         before, after = self.basis.evaluate(z, params), self.basis.evaluate(moved, params)
-        assert torch.equal(before[:, [0, 2]], after[:, [0, 2]])
+        assert torch.equal(before[..., [0, 2], :], after[..., [0, 2], :])
+
+    def test_outputs_can_be_taken_apart(self) -> None:
+        if not self.basis.per_edge:
+            return
+        z, params = self.points(), self.params()
+        phi = self.basis.evaluate(z, params)
+        for o in range(O_FEATURES):
+            part = self.basis.evaluate(z, {k: t[o : o + 1] for k, t in params.items()})
+            assert torch.equal(part, phi[:, o : o + 1])
 
     def test_gradients(self) -> None:
         z, params = self.points().requires_grad_(), self.params(learn=True)
@@ -176,13 +192,16 @@ class BasisBattery:
         torch.testing.assert_close(phi[keep], clean[keep].detach(), rtol=1e-12, atol=1e-12)
         assert dz is not None and torch.isfinite(dz[keep]).all()
         if math.isnan(value):
-            assert torch.isnan(phi[1, 2]).all() and torch.isnan(dz[1, 2])
+            assert torch.isnan(phi[1][..., 2, :]).all() and torch.isnan(dz[1, 2])
 
     def test_refit_to_itself_keeps_the_functions(self) -> None:
-        params, weight = self.params(), torch.randn(2, I_FEATURES, self.basis.num_basis, dtype=torch.float64)
+        params = self.params()
+        weight = torch.randn(O_FEATURES, I_FEATURES, self.basis.num_basis, dtype=torch.float64)
         z = torch.linspace(*self.basis.grid_range, 65, dtype=torch.float64).unsqueeze(-1).expand(-1, I_FEATURES)
         found, error = self.basis.refit(params, weight, z, self.basis, params, z)
-        before, after = (torch.einsum("sik,oik->sio", self.formula(z, params), w) for w in (weight, found))
+        phi = self.formula(z, params)
+        sums = "soik,oik->sio" if self.basis.per_edge else "sik,oik->sio"
+        before, after = (torch.einsum(sums, phi, w) for w in (weight, found))
         torch.testing.assert_close(after, before, rtol=1e-6, atol=1e-6)
         assert error < 1e-6
 

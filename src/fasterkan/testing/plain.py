@@ -11,7 +11,8 @@ from torch import Tensor
 from ..nn import FeatureScaling, KANLinear, RMSNorm, RowNorm
 
 Formula = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
-"""phi = formula(z, params), [..., I] -> [..., I, K]: the family's definition, written independently of the basis."""
+"""phi = formula(z, params), [..., I] -> [..., I, K], or [..., O, I, K] if the basis is `per_edge`: the family's
+definition, written independently of the basis."""
 
 
 def plain_layer(layer: KANLinear, formula: Formula, x: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -26,7 +27,7 @@ def plain_layer(layer: KANLinear, formula: Formula, x: Tensor, tensors: Mapping[
     z = _plain_norm(layer, x, tensors)
     params = {name: tensors[name] for name in layer.basis_tensors()}
     phi = formula(z, params).to(tensors["weight"].dtype)
-    y = torch.einsum("...ik,oik->...o", phi, tensors["weight"])
+    y = torch.einsum("...oik,oik->...o" if layer.basis.per_edge else "...ik,oik->...o", phi, tensors["weight"])
     if "bias" in tensors:
         y = y + tensors["bias"]
     if layer.base is not None:

@@ -110,7 +110,8 @@ def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 
 def _optimizers(model: nn.Module, config: TrainConfig, device: torch.device) -> list[torch.optim.Optimizer]:
-    groups = param_groups(model, weight_decay=config.weight_decay, lr=config.lr)
+    lr = None if config.optimizer == "muon" else config.lr  # Muon's step has its own size, whatever the grid
+    groups = param_groups(model, weight_decay=config.weight_decay, lr=lr)
     fused = device.type in {"cpu", "cuda"}
     if config.optimizer == "sgd":
         return [torch.optim.SGD(groups, lr=config.lr, momentum=config.betas[0], fused=fused)]

@@ -1,0 +1,11 @@
+"""Second-order fits of small networks: Levenberg-Marquardt with several starts, from coarse to fine grids."""
+
+from __future__ import annotations
+
+from .candidates import LARGEST
+from .fit import fit
+from .losses import Huber, Logistic, Loss, Squared
+from .observers import FitObserver
+from .result import Attempt, FitResult, Phase
+
+__all__ = ["LARGEST", "Attempt", "FitObserver", "FitResult", "Huber", "Logistic", "Loss", "Phase", "Squared", "fit"]

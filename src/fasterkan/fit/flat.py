@@ -1,0 +1,68 @@
+"""A network as a function of one flat vector: its learned numbers in float64, side by side for several networks."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class FlatNet:
+    """The learned parameters of a network as one vector theta [P]; buffers and frozen parameters are constants.
+
+    Args:
+        net: the network; a float64 copy in evaluation mode is kept, the network itself is left alone.
+
+    Attributes:
+        net: the copy, as `torch.func.functional_call` wants it.
+        size: P.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        self.net = exact_copy(net)
+        learned = {name: p for name, p in self.net.named_parameters() if p.requires_grad}
+        self.names = tuple(learned)
+        self.shapes = tuple(p.shape for p in learned.values())
+        self.sizes = tuple(p.numel() for p in learned.values())
+        self.size = sum(self.sizes)
+
+    def start_of(self, name: str) -> int | None:
+        """Return where a parameter begins in theta; None if it is not learned."""
+        return sum(self.sizes[: self.names.index(name)]) if name in self.names else None
+
+    def theta(self, nets: Sequence[nn.Module]) -> Tensor:
+        """Return theta [S, P] of S networks of this shape, float64."""
+        rows = []
+        for net in nets:
+            found = dict(net.named_parameters())
+            rows.append(torch.cat([found[name].detach().double().reshape(-1) for name in self.names]))
+        return torch.stack(rows)
+
+    def constants(self, nets: Sequence[nn.Module]) -> dict[str, Tensor]:
+        """Return the buffers and frozen parameters [S, ...] of S networks of this shape, floating ones in float64."""
+        found: dict[str, list[Tensor]] = {}
+        for net in nets:
+            fixed = {name: p for name, p in net.named_parameters() if name not in self.names}
+            for name, tensor in {**fixed, **dict(net.named_buffers())}.items():
+                exact = tensor.detach().double() if tensor.is_floating_point() else tensor.detach()
+                found.setdefault(name, []).append(exact)
+        return {name: torch.stack(tensors) for name, tensors in found.items()}
+
+    def unflatten(self, theta: Tensor) -> dict[str, Tensor]:
+        """Return the parameters by name as views of theta [P]."""
+        pieces = theta.split(self.sizes)
+        return {name: piece.view(shape) for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True)}
+
+    @torch.no_grad()
+    def write(self, theta: Tensor, net: nn.Module) -> None:
+        """Put theta [P] into a network of this shape, rounded to its dtype."""
+        found = dict(net.named_parameters())
+        for name, value in self.unflatten(theta).items():
+            found[name].copy_(value)
+
+
+def exact_copy(net: nn.Module) -> nn.Module:
+    """Return a copy in float64 and evaluation mode, which the fit may change as it likes."""
+    return copy.deepcopy(net).double().eval()

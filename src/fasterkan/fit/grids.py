@@ -1,0 +1,114 @@
+"""Coarse to fine: which grids a network goes through, and making a network coarser or finer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import nn
+
+from .._check import whole_number
+from ..bases import Basis
+from ..models import KAN
+from ..nn import KANLinear
+
+COARSEST = 3
+"""The first grid that "auto" may go through."""
+
+Grids = Literal["auto"] | Sequence[int] | None
+
+
+def kan_layers(net: nn.Module) -> list[KANLinear]:
+    """Return the network's KANLinear layers in the order of `modules()`."""
+    return [m for m in net.modules() if isinstance(m, KANLinear)]
+
+
+def count_field(basis: Basis) -> str | None:
+    """Return the field that counts a family's functions ("grid_size", say), None where it has no such field."""
+    fields = {f.name for f in dataclasses.fields(basis)}
+    own_points = getattr(basis, "grid", None) is not None or getattr(basis, "knots", None) is not None
+    names = ("grid_size", "num_grids", "num_frequencies", "degree")
+    return None if own_points else next((name for name in names if name in fields), None)
+
+
+def count_of(net: nn.Module) -> int | None:
+    """Return the one count that all layers have; None if there is no such count."""
+    found = set()
+    for layer in kan_layers(net):
+        field = count_field(layer.basis)
+        found.add(None if field is None else getattr(layer.basis, field))
+    return found.pop() if len(found) == 1 else None
+
+
+def resolve_grids(net: nn.Module, grids: Grids) -> tuple[int | None, ...]:
+    """Return the counts to go through, coarse to fine; (None,) is the network as it is.
+
+    "auto" halves the network's own count as long as it is at least `COARSEST`: 20 gives 5, 10, 20.
+
+    Raises:
+        TypeError, ValueError: counts that are no whole numbers or do not increase, or a network that has no one count.
+    """
+    own = count_of(net)
+    if grids is None or (grids == "auto" and own is None):
+        return (None,)
+    if isinstance(grids, str):
+        if grids != "auto":
+            raise ValueError(f'fit: grids must be "auto", None or increasing counts such as (3, 6, 12), got {grids!r}')
+        assert own is not None
+        counts = [own]
+        while counts[-1] // 2 >= COARSEST:
+            counts.append(counts[-1] // 2)
+        return tuple(reversed(counts))
+    counts = [whole_number("fit", f"grids[{i}]", count, 1) for i, count in enumerate(grids)]
+    if not counts or any(b <= a for a, b in pairwise(counts)):
+        raise ValueError(f"fit: grids must be one or more counts that increase, got {tuple(grids)}")
+    if own is None:
+        raise ValueError(
+            "fit: grids need layers whose bases have one count of functions in common (grid_size, num_grids, degree or "
+            "num_frequencies), and no grid or knots given point by point; leave grids out"
+        )
+    return tuple(counts)
+
+
+def coarsen(net: nn.Module, count: int) -> None:
+    """Give every layer the basis of this count and new, empty weights, in place; `reset_parameters` draws them."""
+    for layer in kan_layers(net):
+        field = count_field(layer.basis)
+        assert field is not None
+        if getattr(layer.basis, field) == count:
+            continue
+        basis = dataclasses.replace(layer.basis, **{field: count})
+        like = layer.weight
+        tensors = basis.init(layer.in_features, layer.out_features, device=like.device, dtype=like.dtype)
+        layer.set_basis(basis, tensors)
+        layer.weight = nn.Parameter(like.new_zeros(*like.shape[:2], basis.num_basis), requires_grad=like.requires_grad)
+    follow_layers(net)
+
+
+def refine(net: nn.Module, count: int) -> None:
+    """Give every layer the finer basis of this count, keeping its functions, in place."""
+    with torch.no_grad():
+        for layer in kan_layers(net):
+            layer.refine(count)
+    follow_layers(net)
+
+
+def follow_layers(net: nn.Module) -> None:
+    """Let a KAN's own description say what its layers are now."""
+    if isinstance(net, KAN):
+        net.basis = net.kan_layers()[0].basis
+
+
+def take_over(net: nn.Module, fitted: nn.Module) -> None:
+    """Give `net` the bases and all numbers of `fitted`, a copy of it with other grids perhaps, rounded to its dtype."""
+    for mine, theirs in zip(kan_layers(net), kan_layers(fitted), strict=True):
+        like = mine.weight
+        tensors = {k: t.detach().to(like.device, like.dtype) for k, t in theirs.basis_tensors().items()}
+        mine.set_basis(theirs.basis, tensors)
+        if theirs.weight.shape != like.shape:
+            mine.weight = nn.Parameter(like.new_zeros(theirs.weight.shape), requires_grad=like.requires_grad)
+    net.load_state_dict(fitted.state_dict())
+    follow_layers(net)

@@ -1,0 +1,56 @@
+"""L-BFGS for one network, where the matrix of Levenberg-Marquardt would be too large."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .levenberg_marquardt import FLOOR, PATIENCE, Why
+
+
+def minimise_by_gradient(
+    objective: Callable[[Tensor], tuple[Tensor, Tensor]],
+    theta: Tensor,
+    *,
+    iterations: int,
+    tolerance: float,
+    out_of_time: Callable[[], bool],
+    on_step: Callable[[int, float], None],
+) -> tuple[Tensor, Why, int]:
+    """Return theta [P] with a smaller objective, why it ended, and the iterations.
+
+    Args:
+        objective: theta [P] -> (value [1], gradient [1, P]).
+        theta: where to start; not changed.
+        iterations: of L-BFGS at most, each with about one gradient.
+        tolerance: it is done when the objective fell by less than this fraction in `PATIENCE` iterations.
+        out_of_time: asked before each iteration.
+        on_step: told after each iteration.
+
+    Source: torch.optim.LBFGS, a maintained optimiser, with its strong Wolfe line search and 50 pairs.
+    """
+    at = theta.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS([at], max_iter=1, history_size=50, line_search_fn="strong_wolfe", tolerance_grad=0)
+    best, best_value, past = theta.clone(), math.inf, []
+
+    def closure() -> Tensor:
+        value, gradient = objective(at.detach())
+        at.grad = gradient.squeeze(0)
+        return value.squeeze(0)
+
+    for iteration in range(1, iterations + 1):
+        if out_of_time():
+            return best, "time", iteration - 1
+        optimizer.step(closure)
+        value = float(objective(at.detach())[0])
+        if value < best_value:
+            best, best_value = at.detach().clone(), value
+        past.append(best_value)
+        on_step(iteration, best_value)
+        stuck = len(past) > PATIENCE and not best_value < (1 - tolerance) * past[-1 - PATIENCE]
+        if stuck or best_value < FLOOR or not math.isfinite(value):
+            return best, "converged", iteration
+    return best, "iterations", iterations

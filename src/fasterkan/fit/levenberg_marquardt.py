@@ -1,0 +1,148 @@
+"""Levenberg-Marquardt for several networks of one shape side by side, each with a damping of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+TRIES = 10
+"""Dampings tried for one step before a network is left where it is."""
+PATIENCE = 5
+"""Iterations over which progress is judged."""
+SHALLOW = 1e-10
+"""Least scale of a variable, over the largest: one that the objective hardly sees (of a unit that is 0 everywhere, say)
+would else be thrown far away."""
+LARGEST_NUMBER = 1e18
+"""Of a variable: float32 can hold it, and the last layer's when it is scaled back."""
+FLOOR = 1e-31
+"""A loss below this is rounding, for targets of variance 1."""
+
+Why = Literal["converged", "iterations", "time"]
+
+
+class Objective(Protocol):
+    """A sum of squares, or what Gauss-Newton makes of one, for the networks `lanes` of those fitted."""
+
+    def value(self, theta: Tensor, lanes: Tensor) -> Tensor:
+        """Return the objective [S] at theta [S, P]."""
+
+    def normal(self, theta: Tensor, lanes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a Gauss-Newton matrix [S, P, P], symmetric and not negative, and the gradient [S, P]."""
+
+
+@dataclasses.dataclass
+class Lanes:
+    """Where S networks stand: theta [S, P], and for each its objective, damping, its growth, and if it goes on."""
+
+    theta: Tensor
+    value: Tensor
+    damping: Tensor
+    growth: Tensor
+    scale: Tensor
+    active: Tensor
+    iterations: int = 0
+
+    @classmethod
+    def at(cls, theta: Tensor, objective: Objective) -> Lanes:
+        """Start at theta [S, P]; a network whose objective is not finite is out at once."""
+        count = len(theta)
+        value = objective.value(theta, torch.arange(count, device=theta.device))
+        value = torch.where(torch.isfinite(value), value, torch.inf)
+        ones = theta.new_ones(count)
+        return cls(theta.clone(), value, 1e-2 * ones, 2 * ones, torch.zeros_like(theta), torch.isfinite(value))
+
+    def keep(self, lanes: Tensor) -> Lanes:
+        """Return these networks alone."""
+        picked = {
+            f.name: getattr(self, f.name)[lanes].clone() for f in dataclasses.fields(self) if f.name != "iterations"
+        }
+        return Lanes(**picked, iterations=self.iterations)
+
+
+def minimise(
+    objective: Objective,
+    lanes: Lanes,
+    *,
+    iterations: int,
+    tolerance: float,
+    out_of_time: Callable[[], bool],
+    on_step: Callable[[Lanes], None],
+) -> Why:
+    """Make each network's objective small, in place.
+
+    A step solves (A + damping * D) d = g in float64, D the largest diagonal of A so far (the variables' own scales),
+    and is kept where the objective falls; the damping follows the ratio of the fall to the predicted one.
+
+    Args:
+        objective: what is made small.
+        lanes: where the networks stand; changed.
+        iterations: Jacobians at most.
+        tolerance: a network is done when its objective fell by less than this fraction in `PATIENCE` iterations.
+        out_of_time: asked before each iteration.
+        on_step: told after each iteration.
+
+    Returns:
+        Why it ended.
+
+    Source: Marquardt (1963); Nielsen, Damping parameter in Marquardt's method (1999).
+    """
+    past: list[Tensor] = [lanes.value.clone()]
+    for _ in range(iterations):
+        if not bool(lanes.active.any()):
+            return "converged"
+        if out_of_time():
+            return "time"
+        _step(objective, lanes)
+        lanes.iterations += 1
+        past.append(lanes.value.clone())
+        lanes.active &= lanes.value > FLOOR
+        if len(past) > PATIENCE:
+            lanes.active &= lanes.value < (1 - tolerance) * past[-1 - PATIENCE]
+        on_step(lanes)
+    return "converged" if not bool(lanes.active.any()) else "iterations"
+
+
+def _step(objective: Objective, lanes: Lanes) -> None:
+    """One Jacobian for each active network, and the first damping that makes its objective fall."""
+    index = lanes.active.nonzero().squeeze(-1)
+    matrix, gradient = objective.normal(lanes.theta[index], index)
+    diagonal = matrix.diagonal(dim1=-2, dim2=-1)
+    lanes.scale[index] = torch.maximum(lanes.scale[index], diagonal)
+    root = lanes.scale[index].sqrt()
+    least = SHALLOW * root.amax(-1, keepdim=True)
+    inverse = 1 / torch.maximum(root, least.clamp_min(1e-150))  # [S, P]
+    scaled = matrix * inverse.unsqueeze(-1) * inverse.unsqueeze(-2)
+    slope = gradient * inverse
+    waiting = torch.arange(len(index), device=index.device)
+    for _ in range(TRIES):
+        lane = index[waiting]
+        step = _solve(scaled[waiting], slope[waiting], lanes.damping[lane])
+        tried = lanes.theta[lane] - step * inverse[waiting]
+        value = objective.value(tried, lane)
+        predicted = (step * (slope[waiting] + lanes.damping[lane].unsqueeze(-1) * step)).sum(-1) / 2
+        fall = lanes.value[lane] - value
+        good = torch.isfinite(value) & (fall > 0) & (tried.abs().amax(-1) < LARGEST_NUMBER)
+        won = lane[good]
+        lanes.theta[won], lanes.value[won] = tried[good], value[good]
+        ratio = (fall / predicted.clamp_min(1e-300))[good].clamp(0, 1)
+        lanes.damping[won] = (lanes.damping[won] * (1 - (2 * ratio - 1) ** 3).clamp_min(1 / 5)).clamp_min(1e-15)
+        lanes.growth[won] = 2
+        lost = lane[~good]
+        lanes.damping[lost] = (lanes.damping[lost] * lanes.growth[lost]).clamp_max(1e10)
+        lanes.growth[lost] *= 2
+        waiting = waiting[~good]
+        if not len(waiting):
+            return
+    lanes.active[index[waiting]] = False
+
+
+def _solve(matrix: Tensor, gradient: Tensor, damping: Tensor) -> Tensor:
+    """(A + damping I) d = g for A [S, P, P] of unit diagonal; d = 0 where A is not positive even so."""
+    damped = matrix + damping[:, None, None] * torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+    factor, failed = torch.linalg.cholesky_ex(damped)
+    step = torch.cholesky_solve(gradient.unsqueeze(-1), factor).squeeze(-1)
+    return torch.where((failed == 0).unsqueeze(-1) & torch.isfinite(step), step, 0.0)

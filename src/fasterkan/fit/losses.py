@@ -1,0 +1,100 @@
+"""What a fit makes small, for each residual: the loss, its slope and the curvature that Gauss-Newton uses."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .._check import positive_number
+
+LossName = Literal["squared", "huber", "logistic"]
+
+
+class Loss(Protocol):
+    """A loss per element, as Gauss-Newton sees it: value, first derivative and a curvature that is never negative."""
+
+    def value(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of each element, not negative."""
+
+    def slope_and_curvature(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return d loss / d output and the weight of J^T J for each element."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Squared:
+    """r^2 / 2 with r = output - target."""
+
+    def value(self, output: Tensor, target: Tensor) -> Tensor:
+        return (output - target).square() / 2
+
+    def slope_and_curvature(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        residual = output - target
+        return residual, torch.ones_like(residual)
+
+
+@dataclasses.dataclass(frozen=True)
+class Huber:
+    """r^2 / 2 up to |r| = delta, then delta (|r| - delta / 2): rows far off pull with a bounded force.
+
+    Args:
+        delta: in units of r.
+
+    Source: Huber, Robust estimation of a location parameter (1964); the curvature is that of reweighted least squares.
+    """
+
+    delta: float
+
+    def value(self, output: Tensor, target: Tensor) -> Tensor:
+        size = (output - target).abs()
+        return torch.where(size <= self.delta, size.square() / 2, self.delta * (size - self.delta / 2))
+
+    def slope_and_curvature(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        residual = output - target
+        weight = (self.delta / residual.abs().clamp_min(self.delta)).clamp_max(1)
+        return weight * residual, weight
+
+
+@dataclasses.dataclass(frozen=True)
+class Logistic:
+    """log(1 + e^f) - y f: the cross-entropy of a probability y in [0, 1] and the logit f, each output on its own."""
+
+    def value(self, output: Tensor, target: Tensor) -> Tensor:
+        return F.softplus(output) - target * output
+
+    def slope_and_curvature(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        p = torch.sigmoid(output)
+        return p - target, (p * (1 - p)).clamp_min(1e-6)  # where p is 0 or 1 to the last digit the step is damped
+
+
+def resolve_loss(loss: LossName | Loss, delta: float) -> Loss:
+    """Return the loss that a name stands for; objects with the two methods pass.
+
+    Args:
+        loss: "squared", "huber" or "logistic", or an object of one's own.
+        delta: of "huber".
+
+    Raises:
+        ValueError: the name is not known.
+    """
+    if not isinstance(loss, str):
+        return loss
+    if loss == "squared":
+        return Squared()
+    if loss == "huber":
+        return Huber(positive_number("fit", "delta", delta))
+    if loss == "logistic":
+        return Logistic()
+    raise ValueError(f'fit: loss must be "squared", "huber", "logistic" or an object like them, got {loss!r}')
+
+
+def spread(targets: Tensor) -> float:
+    """Return the interquartile range of targets [N, M], all outputs together; the full range, or 1, where it is 0."""
+    flat = targets.flatten()
+    if len(flat) > 1_000_000:  # as many as torch.quantile takes, and then some
+        flat = flat[:: -(-len(flat) // 1_000_000)]
+    low, high = torch.quantile(flat, flat.new_tensor([0.25, 0.75])).tolist()
+    return (high - low) or float(flat.max() - flat.min()) or 1.0

@@ -1,0 +1,101 @@
+"""What is made small for several networks: the misfit, over rows or as a whole, and the penalties on their edges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from .flat import FlatNet
+from .smoothness import Smoothness
+from .sparsity import Sparsity
+
+Constants = dict[str, Tensor]
+
+
+class Misfit(Protocol):
+    """A mean loss of networks theta [S, P] with constants [S, ...]; `Rows` and `Residual` are two."""
+
+    def value(self, theta: Tensor, constants: Constants) -> Tensor:
+        """Return the loss [S]."""
+
+    def normal(self, theta: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
+        """Return the Gauss-Newton matrix [S, P, P] and the gradient [S, P]."""
+
+    def gradient(self, theta: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
+        """Return the loss [S] and the gradient [S, P]."""
+
+
+class Sum:
+    """The sum of several misfits."""
+
+    def __init__(self, parts: Sequence[Misfit]) -> None:
+        self.parts = tuple(parts)
+
+    def value(self, theta: Tensor, constants: Constants) -> Tensor:
+        return torch.stack([part.value(theta, constants) for part in self.parts]).sum(0)
+
+    def normal(self, theta: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
+        matrices, gradients = zip(*(part.normal(theta, constants) for part in self.parts), strict=True)
+        return torch.stack(matrices).sum(0), torch.stack(gradients).sum(0)
+
+    def gradient(self, theta: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
+        values, gradients = zip(*(part.gradient(theta, constants) for part in self.parts), strict=True)
+        return torch.stack(values).sum(0), torch.stack(gradients).sum(0)
+
+
+class Penalised:
+    """The misfit of S networks plus the penalties of each: an `Objective` of Levenberg-Marquardt.
+
+    Args:
+        misfit: of networks of this shape.
+        flat: the shape.
+        nets: S networks, which give the constants and the grids.
+        smoothness: strength of that penalty, [S].
+        sparsity: strength of that penalty, for all of them.
+    """
+
+    def __init__(
+        self, misfit: Misfit, flat: FlatNet, nets: Sequence[nn.Module], smoothness: Tensor, sparsity: float
+    ) -> None:
+        self.misfit, self.constants = misfit, flat.constants(nets)
+        self.penalties: list[Smoothness | Sparsity] = []
+        if bool(smoothness.any()):
+            self.penalties.append(Smoothness(flat, nets, smoothness))
+        if sparsity:
+            self.penalties.append(Sparsity(flat, nets, sparsity))
+
+    def keep(self, lanes: Tensor) -> None:
+        """Go on with these networks alone."""
+        self.constants = self._of(lanes)
+        for penalty in self.penalties:
+            penalty.keep(lanes)
+
+    def misfits(self, theta: Tensor) -> Tensor:
+        """Return the loss without penalties of all networks, [S]."""
+        return self.misfit.value(theta, self.constants)
+
+    def value(self, theta: Tensor, lanes: Tensor) -> Tensor:
+        total = self.misfit.value(theta, self._of(lanes))
+        for penalty in self.penalties:
+            total = total + penalty.value(theta, lanes)
+        return total
+
+    def normal(self, theta: Tensor, lanes: Tensor) -> tuple[Tensor, Tensor]:
+        matrix, gradient = self.misfit.normal(theta, self._of(lanes))
+        for penalty in self.penalties:
+            penalty.add_normal(matrix, gradient, theta, lanes)
+        return matrix, gradient
+
+    def gradient(self, theta: Tensor, lanes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the objective [S] and its gradient [S, P]."""
+        value, gradient = self.misfit.gradient(theta, self._of(lanes))
+        for penalty in self.penalties:
+            value = value + penalty.value(theta, lanes)
+            penalty.add_gradient(gradient, theta, lanes)
+        return value, gradient
+
+    def _of(self, lanes: Tensor) -> Constants:
+        return {name: tensor[lanes] for name, tensor in self.constants.items()}

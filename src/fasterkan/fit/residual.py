@@ -1,0 +1,162 @@
+"""Equations instead of a table: the residual of a differential equation, say, as a function of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, jvp, vmap
+
+from .._check import positive_number
+from .flat import FlatNet
+from .losses import Loss
+from .objective import Constants, Misfit, Sum
+from .rows import RowFunction, Rows
+from .table import points_of
+
+Whole = Callable[[nn.Module], Tensor]
+"""net -> residuals, any shape; the net is a float64 copy of the one that is fitted."""
+Equations = Whole | Sequence[Sequence[Any]]
+"""A function of the net, or a list of (fn, points) or (fn, points, weight) with fn(net, x [n, I]) -> [n] or [n, M]."""
+
+TANGENTS = 32
+"""Parameters that are varied at once where the residual is differentiated as a whole."""
+
+
+class Residual:
+    """mean loss(r) of the vector r = function(net), networks one after the other.
+
+    The Jacobian comes by forward mode (`torch.func.jvp`), `TANGENTS` parameters at a time; where the function
+    differentiates with `torch.autograd.grad` (which forward mode cannot pass), by reverse mode, as many rows at a time.
+
+    Args:
+        flat: the network's shape.
+        function: net -> r.
+        loss: of each element of r.
+    """
+
+    def __init__(self, flat: FlatNet, function: Whole, loss: Loss) -> None:
+        self.flat, self.loss = flat, loss
+        self.caller = _WholeCaller(flat.net, function)
+        self.forward_mode = True
+
+    def _vector(self, theta: Tensor, constants: Constants) -> Tensor:
+        tensors = {f"net.{k}": t for k, t in {**self.flat.unflatten(theta), **constants}.items()}
+        return functional_call(self.caller, tensors, ())
+
+    def value(self, theta: Tensor, constants: Constants) -> Tensor:
+        """Return the mean loss [S]."""
+        found = []
+        for s, row in enumerate(theta):
+            residual = self._vector(row.detach(), _one(constants, s)).detach()
+            found.append(self.loss.value(residual, torch.zeros_like(residual)).mean())
+        return torch.stack(found)
+
+    def normal(self, theta: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
+        """Return the Gauss-Newton matrix [S, P, P] and the gradient [S, P]."""
+        matrices, gradients = [], []
+        for s, row in enumerate(theta):
+            jacobian, residual = self._jacobian(row.detach(), _one(constants, s))  # [M, P], [M]
+            slope, curvature = self.loss.slope_and_curvature(residual, torch.zeros_like(residual))
+            scaled = jacobian * (curvature / len(residual)).sqrt().unsqueeze(-1)
+            matrices.append(scaled.mT @ scaled)
+            gradients.append(slope @ jacobian / len(residual))
+        return torch.stack(matrices), torch.stack(gradients)
+
+    def gradient(self, theta: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
+        """Return the mean loss [S] and its gradient [S, P]."""
+        values, gradients = [], []
+        for s, row in enumerate(theta):
+            leaf = row.detach().requires_grad_()
+            residual = self._vector(leaf, _one(constants, s))
+            value = self.loss.value(residual, torch.zeros_like(residual)).mean()
+            gradients.append(torch.autograd.grad(value, leaf)[0])
+            values.append(value.detach())
+        return torch.stack(values), torch.stack(gradients)
+
+    def _jacobian(self, theta: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
+        if self.forward_mode:
+            try:
+                return self._forward(theta, constants)
+            except RuntimeError:  # of functorch, that autograd.grad or requires_grad_ is not for its tensors
+                self.forward_mode = False
+        return self._reverse(theta, constants)
+
+    def _forward(self, theta: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
+        def along(direction: Tensor) -> Tensor:
+            return jvp(lambda at: self._vector(at, constants), (theta,), (direction,))[1]
+
+        columns = vmap(along, chunk_size=TANGENTS)(torch.eye(len(theta), dtype=theta.dtype, device=theta.device))
+        return columns.detach().mT, self._vector(theta, constants).detach()
+
+    def _reverse(self, theta: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
+        leaf = theta.clone().requires_grad_()
+        residual = self._vector(leaf, constants)
+        rows = torch.eye(len(residual), dtype=residual.dtype, device=residual.device)
+        found = [
+            torch.autograd.grad(residual, leaf, part, retain_graph=True, is_grads_batched=True)[0]
+            for part in rows.split(TANGENTS)
+        ]
+        return torch.cat(found), residual.detach()
+
+
+class _WholeCaller(nn.Module):
+    def __init__(self, net: nn.Module, function: Whole) -> None:
+        super().__init__()
+        self.net, self.function = net, function
+
+    def forward(self) -> Tensor:
+        with torch.enable_grad():
+            residual: Any = self.function(self.net)
+        if not isinstance(residual, Tensor) or not residual.numel():
+            raise TypeError(f"fit: the residual must be a tensor with at least one number, got {residual!r}")
+        return residual.reshape(-1).double()
+
+
+def misfit_of(net: nn.Module, equations: Equations, loss: Loss) -> tuple[Callable[[FlatNet], Misfit], Tensor | None]:
+    """Return what makes the misfit of networks of a shape, and all points of the equations, if they tell them.
+
+    Raises:
+        TypeError, ValueError: no such function or list, points that cannot be used.
+    """
+    if callable(equations):
+        function = equations
+        return (lambda flat: Residual(flat, function, loss)), None
+    device = next(net.parameters()).device
+    given: Any = equations
+    if not isinstance(given, tuple | list) or not all(isinstance(term, tuple | list) for term in given):
+        raise TypeError(
+            "fit: residual must be a function fn(net), or a list of (fn, points) or (fn, points, weight) with "
+            f"fn(net, x), got {given!r}"
+        )
+    terms = [_term(i, term, device) for i, term in enumerate(given)]
+    if not terms:
+        raise ValueError("fit: residual is an empty list; give fn(net), or pairs (fn, points)")
+
+    def build(flat: FlatNet) -> Misfit:
+        return Sum([_rows(flat, *term, loss) for term in terms])
+
+    return build, torch.cat([points for _, points, _ in terms])
+
+
+def _term(i: int, term: Any, device: torch.device) -> tuple[RowFunction, Tensor, float]:
+    if len(term) not in (2, 3) or not callable(term[0]):
+        raise TypeError(
+            f"fit: residual[{i}] must be (fn, points) or (fn, points, weight) with fn(net, x), got {term!r}; or give "
+            "one function fn(net) instead of the list"
+        )
+    weight = 1.0 if len(term) == 2 else positive_number("fit", f"residual[{i}] weight", term[2])
+    return term[0], points_of(f"residual[{i}] points", term[1], device), weight
+
+
+def _rows(flat: FlatNet, function: RowFunction, points: Tensor, weight: float, loss: Loss) -> Rows:
+    """The mean over the points of a term, times its weight."""
+    found = function(flat.net, points[:1])
+    targets = torch.zeros(len(points), found.numel(), dtype=torch.float64, device=points.device)
+    return Rows(flat, function, points, targets, torch.ones_like(points[:, 0]), loss, weight)
+
+
+def _one(constants: Constants, s: int) -> Constants:
+    return {name: tensor[s] for name, tensor in constants.items()}

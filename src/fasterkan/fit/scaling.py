@@ -1,0 +1,90 @@
+"""Targets of variance 1 inside, and the network's last layer scaled back, so that sizes from 1e-9 to 1e9 fit alike."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor, nn
+
+from ..nn import KANLinear
+from .table import Table
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetScale:
+    """y = mean + scale * t for each output; the scale is a power of two, so that scaling rounds nothing."""
+
+    mean: Tensor
+    """[M]; 0 where the network has no bias to hold it."""
+    scale: Tensor
+    """[M], above 0."""
+
+    @classmethod
+    def of(cls, net: nn.Module, table: Table, *, wanted: bool) -> TargetScale:
+        """Return the scale of a table's targets; 0 and 1 if not wanted, or if the network cannot hold another."""
+        last = last_linear(net)
+        zero, one = torch.zeros_like(table.y[0]), torch.ones_like(table.y[0])
+        if last is None or not wanted:
+            return cls(zero, one)
+        share = table.weights / table.weights.sum()
+        size = table.y.abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny)
+        unit = table.y / size  # first, since squares of 1e200 overflow
+        mean = (share @ unit) if last.bias is not None else zero
+        deviation = (share @ (unit - mean).square()).sqrt()
+        # Targets that are one value have no spread; what rounding leaves of it is none either.
+        spread = torch.where(deviation > 1e-13, deviation, torch.maximum(mean.abs(), 1e-13 * one)) * size
+        spread = spread.clamp(1e-290, 1e290)
+        return cls(mean * size, torch.exp2(torch.log2(spread).round()))
+
+    @property
+    def size(self) -> float:
+        """The root mean square of the outputs' scales: an error of 1 inside, in units of y."""
+        largest = self.scale.max()
+        return float((self.scale / largest).square().mean().sqrt() * largest)
+
+    def inside(self, table: Table) -> Table:
+        """Return the table with targets of mean 0 and variance about 1."""
+        return dataclasses.replace(table, y=(table.y - self.mean) / self.scale)
+
+    @torch.no_grad()
+    def fold(self, net: nn.Module) -> None:
+        """Let a network of t become one of y, in place."""
+        self._change(net, self.scale, self.mean)
+
+    @torch.no_grad()
+    def unfold(self, net: nn.Module) -> None:
+        """Let a network of y become one of t, in place."""
+        self._change(net, 1 / self.scale, -self.mean / self.scale)
+
+    def _change(self, net: nn.Module, factor: Tensor, shift: Tensor) -> None:
+        last = last_linear(net)
+        if last is None:
+            return
+        base = getattr(last, "base_weight", None)
+        for weight in (last.weight, base):
+            if weight is not None:
+                weight.mul_(factor.to(weight.dtype).view(-1, *[1] * (weight.dim() - 1)))
+        if last.bias is not None:
+            last.bias.copy_(last.bias * factor.to(last.bias.dtype) + shift.to(last.bias.dtype))
+
+
+def last_linear(net: nn.Module) -> KANLinear | nn.Linear | None:
+    """Return the layer whose weights and bias are the last thing that happens; None where that cannot be told."""
+    if isinstance(net, KANLinear):
+        return net if getattr(net, "after", None) is None else None
+    if isinstance(net, nn.Linear):
+        return net
+    layers = net if isinstance(net, nn.Sequential) else getattr(net, "layers", None)
+    if isinstance(layers, nn.Sequential | nn.ModuleList) and len(layers) and hasattr(net, "layers_hidden"):
+        return last_linear(layers[-1])
+    return last_linear(net[-1]) if isinstance(net, nn.Sequential) and len(net) else None
+
+
+@torch.no_grad()
+def rest_last_layer(net: nn.Module) -> None:
+    """Set the last layer's weights to 0, in place: the first step is then its linear least squares, exactly."""
+    last = last_linear(net)
+    for name in ("weight", "base_weight", "bias"):
+        if (tensor := getattr(last, name, None)) is not None:
+            tensor.zero_()

@@ -1,0 +1,80 @@
+"""Penalties on the functions of a network's edges, quadratic in its weights: bent edges, and many edges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..nn import KANLinear
+from .flat import FlatNet
+from .grids import kan_layers
+
+NODES = 257
+
+
+class Smoothness:
+    """mu / 2 sum over edges of mean_t f''(t)^2, t in [-1, 1] being the range of the edge's grid.
+
+    A function that bends as sin(pi t) does, of size 1, costs about mu * 24. Second differences on a fine mesh stand for
+    f'', so that functions with kinks count too. Bases with tensors for each edge, wavelets say, are left out: they have
+    one weight an edge.
+
+    Args:
+        flat: the shape of the networks.
+        nets: S networks of this shape.
+        strength: mu [S].
+    """
+
+    def __init__(self, flat: FlatNet, nets: Sequence[nn.Module], strength: Tensor) -> None:
+        self.strength = strength
+        self.blocks: list[tuple[Tensor, Tensor]] = []  # places [O, I, K] in theta, and the form [S, I, K, K]
+        names = {id(module): name for name, module in flat.net.named_modules()}
+        layers = [kan_layers(net) for net in nets]
+        for i, layer in enumerate(kan_layers(flat.net)):
+            name = names[id(layer)]
+            start = flat.start_of(f"{name}.weight" if name else "weight")
+            if start is None or layer.basis.per_edge:
+                continue
+            form = torch.stack([_bending(each[i]) for each in layers])
+            place = torch.arange(layer.weight.numel(), device=layer.weight.device) + start
+            self.blocks.append((place.view(layer.weight.shape), form))
+
+    def value(self, theta: Tensor, lanes: Tensor) -> Tensor:
+        """Return the penalty [S'] of the networks `lanes`, theta [S', P]."""
+        total = theta.new_zeros(len(theta))
+        for place, form in self.blocks:
+            weight = theta[:, place]  # [S', O, I, K]
+            total = total + torch.einsum("soik,sikl,soil->s", weight, form[lanes], weight)
+        return self.strength[lanes] * total / 2
+
+    def add_normal(self, matrix: Tensor, gradient: Tensor, theta: Tensor, lanes: Tensor) -> None:
+        """Add the penalty's second derivatives to the matrix [S', P, P] and its slope to the gradient [S', P]."""
+        self.add_gradient(gradient, theta, lanes)
+        for place, form in self.blocks:
+            scaled = self.strength[lanes].view(-1, 1, 1, 1) * form[lanes]  # [S', I, K, K]
+            matrix[:, place.unsqueeze(-1), place.unsqueeze(-2)] += scaled.unsqueeze(1)
+
+    def add_gradient(self, gradient: Tensor, theta: Tensor, lanes: Tensor) -> None:
+        """Add the penalty's slope to the gradient [S', P]."""
+        for place, form in self.blocks:
+            scaled = self.strength[lanes].view(-1, 1, 1, 1) * form[lanes]
+            gradient[:, place] += torch.einsum("sikl,soil->soik", scaled, theta[:, place])
+
+    def keep(self, lanes: Tensor) -> None:
+        """Go on with these networks alone."""
+        self.strength = self.strength[lanes]
+        self.blocks = [(place, form[lanes]) for place, form in self.blocks]
+
+
+def _bending(layer: KANLinear) -> Tensor:
+    """mean_t of phi''(t) phi''(t)^T for each input, [I, K, K]."""
+    basis, tensors = layer.basis, layer.basis_tensors(torch.float64)
+    low, high = basis.grid_range
+    t = torch.linspace(-1, 1, NODES, dtype=torch.float64, device=layer.weight.device)
+    z = (low + (high - low) * (t + 1) / 2).unsqueeze(-1).expand(-1, layer.in_features)
+    with torch.no_grad():
+        phi = basis.evaluate(z, tensors)  # [T, I, K]
+    bend = torch.diff(phi, n=2, dim=0) / (t[1] - t[0]) ** 2
+    return torch.einsum("tik,til->ikl", bend, bend) / len(bend)

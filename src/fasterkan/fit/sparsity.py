@@ -1,0 +1,101 @@
+"""The penalty that switches edges off: the size of each edge's function, reweighted as Gauss-Newton needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..nn import KANLinear
+from ..nn.feature_norm import FeatureScaling
+from .flat import FlatNet
+from .grids import kan_layers
+
+NODES = 257
+SMALLEST = 1e-4
+"""Size, in units of a layer's output, below which an edge counts as switched off and is pulled no harder."""
+
+
+class Sparsity:
+    """strength * sum over edges of sqrt(s^2 + e^2) - e, s^2 the variance of the edge's function over its grid's range.
+
+    s includes the base branch; e is `SMALLEST`. A group lasso: edges that matter little go to a constant as a whole.
+    Edges of bases with tensors for each edge (wavelets) are left out.
+
+    Args:
+        flat: the shape of the networks.
+        nets: S networks of this shape.
+        strength: the same for all networks.
+    """
+
+    def __init__(self, flat: FlatNet, nets: Sequence[nn.Module], strength: float) -> None:
+        self.strength = strength
+        self.blocks: list[tuple[Tensor, Tensor]] = []  # places [O, I, K'] in theta, and the form [S, I, K', K']
+        names = {id(module): name for name, module in flat.net.named_modules()}
+        layers = [kan_layers(net) for net in nets]
+        for i, layer in enumerate(kan_layers(flat.net)):
+            prefix = f"{names[id(layer)]}." if names[id(layer)] else ""
+            places = [_places(flat, prefix + name, layer) for name in ("weight", "base_weight")]
+            if places[0] is None or layer.basis.per_edge:
+                continue
+            with_base = places[1] is not None
+            place = torch.cat([p for p in places if p is not None], -1)
+            self.blocks.append((place, torch.stack([_variance(each[i], with_base) for each in layers])))
+
+    def value(self, theta: Tensor, lanes: Tensor) -> Tensor:
+        """Return the penalty [S'] of the networks `lanes`, theta [S', P]."""
+        total = theta.new_zeros(len(theta))
+        for place, form in self.blocks:
+            total = total + (self._sizes(theta, place, form[lanes]) - SMALLEST).sum((1, 2))
+        return self.strength * total
+
+    def add_normal(self, matrix: Tensor, gradient: Tensor, theta: Tensor, lanes: Tensor) -> None:
+        """Add the curvature of a quadratic bound to the matrix [S', P, P], the slope to the gradient [S', P]."""
+        self.add_gradient(gradient, theta, lanes)
+        for place, form in self.blocks:
+            pull = self.strength / self._sizes(theta, place, form[lanes])  # [S', O, I]
+            block = pull[..., None, None] * form[lanes].unsqueeze(1)  # [S', O, I, K', K']
+            matrix[:, place.unsqueeze(-1), place.unsqueeze(-2)] += block
+
+    def add_gradient(self, gradient: Tensor, theta: Tensor, lanes: Tensor) -> None:
+        """Add the penalty's slope to the gradient [S', P]."""
+        for place, form in self.blocks:
+            pull = self.strength / self._sizes(theta, place, form[lanes])
+            gradient[:, place] += torch.einsum("soi,sikl,soil->soik", pull, form[lanes], theta[:, place])
+
+    def keep(self, lanes: Tensor) -> None:
+        """Go on with these networks alone."""
+        self.blocks = [(place, form[lanes]) for place, form in self.blocks]
+
+    @staticmethod
+    def _sizes(theta: Tensor, place: Tensor, form: Tensor) -> Tensor:
+        """sqrt(s^2 + e^2) of each edge, [S', O, I]."""
+        weight = theta[:, place]  # [S', O, I, K']
+        squares = torch.einsum("soik,sikl,soil->soi", weight, form, weight)
+        return (squares.clamp_min(0) + SMALLEST**2).sqrt()
+
+
+def _places(flat: FlatNet, name: str, layer: KANLinear) -> Tensor | None:
+    """Where a weight [O, I] or [O, I, K] lies in theta, [O, I, K]; None if it is not learned."""
+    start = flat.start_of(name)
+    if start is None:
+        return None
+    count = layer.weight.numel() if name.endswith(".weight") or name == "weight" else layer.weight[..., 0].numel()
+    place = torch.arange(count, device=layer.weight.device) + start
+    return place.view(layer.out_features, layer.in_features, -1)
+
+
+def _variance(layer: KANLinear, with_base: bool) -> Tensor:
+    """The covariance of an edge's functions, the base branch last, over the range of the grid, [I, K', K']."""
+    low, high = layer.basis.grid_range
+    t = torch.linspace(low, high, NODES, dtype=torch.float64, device=layer.weight.device)
+    z = t.unsqueeze(-1).expand(-1, layer.in_features)
+    with torch.no_grad():
+        table = layer.basis.evaluate(z, layer.basis_tensors(torch.float64))  # [T, I, K]
+        if with_base and layer.base is not None:
+            norm = layer.norm
+            x = z / norm.scale.double() + norm.center.double() if isinstance(norm, FeatureScaling) else z
+            table = torch.cat([table, layer.base(x).unsqueeze(-1)], -1)
+    table = table - table.mean(0)
+    return torch.einsum("tik,til->ikl", table, table) / NODES

@@ -1,0 +1,120 @@
+"""A network layer by layer on given data: what every part of this package starts from."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..models import KAN
+from ..nn import FeatureScaling, KANLinear
+
+CHUNK = 1 << 22
+"""Numbers in one chunk of a panel [rows, I, K]."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One layer with what went in, x [N, I], and what came out, y [N, O]."""
+
+    layer: KANLinear
+    x: Tensor
+    y: Tensor
+
+
+def layers_of(caller: str, net: nn.Module) -> list[KANLinear]:
+    """Return the layers of a network in order.
+
+    Raises:
+        TypeError: it is neither a KAN nor a KANLinear.
+        ValueError: something follows a layer (`after`), so that no node is the sum of its edges.
+    """
+    if not isinstance(net, KAN | KANLinear):
+        raise TypeError(
+            f"{caller}: net must be a KAN or a KANLinear, got {type(net).__name__}; of a network with other parts give "
+            "the KAN alone (model.head, say) and the features that reach it"
+        )
+    layers = net.kan_layers() if isinstance(net, KAN) else [net]
+    if (odd := next((n for n, layer in enumerate(layers) if layer.after is not None), None)) is not None:
+        raise ValueError(
+            f"{caller}: {layers[odd].after} follows layer {odd}, so its nodes are not sums of their edges; make the "
+            "network with after=None"
+        )
+    return layers
+
+
+def rows_of(caller: str, net: nn.Module, X: Any) -> Tensor:
+    """Return data as rows [N, I] on the network's device and in its dtype.
+
+    Raises:
+        TypeError, ValueError: no table of finite numbers with one column for each input, or fewer than two rows.
+    """
+    if not isinstance(X, Tensor | np.ndarray):
+        raise TypeError(f"{caller}: X must be a tensor or an array [rows, inputs], got {type(X).__name__}")
+    layer = layers_of(caller, net)[0]
+    x = torch.as_tensor(X).detach().to(layer.weight.device, layer.weight.dtype)
+    width = net.layers_hidden[0] if isinstance(net, KAN) else layer.in_features
+    if x.dim() != 2 or x.shape[1] != width:
+        raise ValueError(f"{caller}: X is {list(x.shape)}, expected [rows, {width}]")
+    if len(x) < 2:
+        raise ValueError(f"{caller}: X has {len(x)} rows, at least 2 are needed")
+    if not bool(torch.isfinite(x).all()):
+        bad = int((~torch.isfinite(x)).any(1).sum())
+        raise ValueError(f"{caller}: {bad} of {len(x)} rows of X hold NaN or infinity; remove them first")
+    return x
+
+
+@contextlib.contextmanager
+def as_evaluated(net: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while; each module goes back to its own."""
+    modes = [(module, module.training) for module in net.modules()]
+    net.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def walk(net: nn.Module, x: Tensor) -> list[Step]:
+    """Return the layers of a checked network with their inputs and outputs; x is as `rows_of` gives it."""
+    if isinstance(net, KAN) and net.kept_inputs is not None:
+        x = x[:, net.kept_inputs]
+    steps = []
+    for layer in layers_of("walk", net):
+        y = layer(x)
+        steps.append(Step(layer, x, y))
+        x = y
+    return steps
+
+
+def varying(y: Tensor) -> Tensor:
+    """Return which columns of y [N, O] vary over the rows by more than rounding, [O]."""
+    size = y.detach().double().abs().amax(0)
+    return y.detach().double().std(0, correction=0) > 32 * torch.finfo(y.dtype).eps * size
+
+
+def one_variable(caller: str, net: nn.Module) -> list[KANLinear]:
+    """Return the layers of a network whose edges are functions of one variable.
+
+    Raises:
+        TypeError, ValueError: as `layers_of`; or a norm mixes the features of a row, or is not known to be harmless.
+        RuntimeError: a feature norm is not calibrated.
+    """
+    layers = layers_of(caller, net)
+    for number, layer in enumerate(layers):
+        if layer.norm is not None and not isinstance(layer.norm, FeatureScaling):
+            kind = type(getattr(layer.norm, "description", layer.norm)).__name__
+            raise ValueError(
+                f"{caller}: layer {number} has {kind}, which lets every input of a row act on every edge, so its edges "
+                'are no functions of one variable; make the network with norm="feature" (calibrated by '
+                "net.calibrate(X)) and train it again"
+            )
+        if isinstance(layer.norm, FeatureScaling) and not layer.norm.calibrated:
+            raise RuntimeError(f"{caller}: layer {number} is not calibrated; call net.calibrate(X) first")
+    return layers

@@ -1,0 +1,59 @@
+"""Exact partial derivatives of a network's outputs by its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .._check import whole_number
+from ._walk import as_evaluated
+
+
+def derivatives(net: nn.Module, x: Tensor, order: int = 1) -> Tensor:
+    """Return all partial derivatives of one order, d^k y_o / dx_i dx_j ..., exact to rounding.
+
+    They are made by nested differentiation (`torch.func`), not by differences: reverse mode first where the network
+    has fewer outputs than inputs, forward mode for the rest. The cost grows as I^order. The network is taken in
+    evaluation mode. Derivatives can themselves be differentiated, by x and by the parameters, as losses that hold an
+    equation need.
+
+    Args:
+        net: maps [..., I] to [..., O], each row by itself: a KAN, a KANLinear, or another module.
+        x: points, [N, I], or one point [I]; float64 for a float64 network.
+        order: k, at least 1.
+
+    Returns:
+        [N, O, I] for order 1 (the Jacobian), [N, O, I, I] for order 2 (the Hessian), [N, O, I, ..., I] with k times I
+        for order k; without N for one point. In x's dtype.
+
+    Raises:
+        TypeError, ValueError: x is no floating-point tensor [N, I] or [I], or the order is below 1.
+
+    Source: nesting of forward over reverse mode, as in Griewank and Walther, Evaluating Derivatives (2008).
+
+    Example:
+        >>> layer = torch.nn.Linear(3, 2)
+        >>> derivatives(layer, torch.zeros(5, 3)).shape, derivatives(layer, torch.zeros(3), order=2).shape
+        (torch.Size([5, 2, 3]), torch.Size([2, 3, 3]))
+    """
+    order = whole_number("derivatives", "order", order, 1)
+    if not isinstance(x, Tensor):
+        raise TypeError(f"derivatives: x must be a floating-point tensor, got {type(x).__name__}")
+    if not x.is_floating_point():
+        raise TypeError(f"derivatives: x must be a floating-point tensor, got {x.dtype}")
+    if x.dim() not in (1, 2):
+        raise ValueError(f"derivatives: x is {list(x.shape)}, expected points [N, I] or one point [I]")
+    with as_evaluated(net):
+        with torch.no_grad():
+            outputs = net(x.detach()[..., :1, :] if x.dim() == 2 else x.detach()).shape[-1]
+        function: Callable[..., Any] = torch.func.jacrev(net) if outputs < x.shape[-1] else torch.func.jacfwd(net)
+        for _ in range(order - 1):
+            function = torch.func.jacfwd(function)
+        if x.dim() == 1:
+            return function(x)
+        if not len(x):
+            return x.new_zeros(0, outputs, *[x.shape[-1]] * order)
+        return torch.func.vmap(function)(x)

@@ -1,0 +1,71 @@
+"""What pruning took away, and what it cost."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from torch import nn
+
+from ..models import KAN
+from ..nn import KANLinear
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """How big a network is: `edges` that are on, `parameters` (numbers learned, those of edges that are off too)."""
+
+    edges: int
+    parameters: int
+
+
+def size_of(net: nn.Module) -> Size:
+    """Return the size of a network."""
+    layers = [module for module in net.modules() if isinstance(module, KANLinear)]
+    edges = sum(layer.weight[..., 0].numel() if layer.mask is None else int(layer.mask.sum()) for layer in layers)
+    return Size(edges, sum(parameter.numel() for parameter in net.parameters()))
+
+
+@dataclasses.dataclass(frozen=True)
+class PruneReport:
+    """The outcome of `fasterkan.prune`; `str` is a summary.
+
+    Attributes:
+        net: the smaller network, in evaluation mode.
+        before, after: `Size` of the network given and of the smaller one.
+        loss_before, loss_after: on the held-out rows; without any the final prediction error (`fasterkan.prune`).
+        loss_allowed: how high the loss was allowed to become.
+        removed_inputs: numbers of the columns of X that the network does not look at any more.
+        widths_before, widths_after: inputs, hidden nodes ..., outputs; the first is that of X in both.
+        rows: on how many rows the losses were taken.
+    """
+
+    net: KAN = dataclasses.field(repr=False)
+    before: Size
+    after: Size
+    loss_before: float
+    loss_after: float
+    loss_allowed: float
+    removed_inputs: tuple[int, ...]
+    widths_before: tuple[int, ...]
+    widths_after: tuple[int, ...]
+    rows: int
+
+    def __str__(self) -> str:
+        first = self.widths_after[0] if self.net.kept_inputs is None else len(self.net.kept_inputs)
+        gone = ", ".join(f"x{i + 1}" for i in self.removed_inputs[:20])
+        gone += f" and {len(self.removed_inputs) - 20} more" if len(self.removed_inputs) > 20 else ""
+        saved = len(self.widths_before) - len(self.widths_after)
+        lines = [
+            f"widths      {list(self.widths_before)} -> {[first, *self.widths_after[1:]]}"
+            + (f" ({saved} layer{'s' if saved > 1 else ''} removed)" if saved else ""),
+            f"edges       {_change(self.before.edges, self.after.edges)}",
+            f"parameters  {_change(self.before.parameters, self.after.parameters)}",
+            f"inputs gone {gone or 'none'}",
+            f"loss        {self.loss_before:.6g} -> {self.loss_after:.6g} on {self.rows:,} rows "
+            f"(allowed {self.loss_allowed:.6g})",
+        ]
+        return "\n".join(lines)
+
+
+def _change(before: int, after: int) -> str:
+    return f"{before:,} -> {after:,} ({100 * after / max(1, before):.1f} %)"

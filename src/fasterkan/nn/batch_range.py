@@ -1,0 +1,55 @@
+"""The norm of KAL-Net: one minimum and one maximum of the whole batch, all features together."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor, nn
+
+from ..bases import Basis
+from .init import Distribution
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchRange:
+    """Description of z = 2 (x - min) / (max - min) - 1, minimum and maximum over all rows and features of the call.
+
+    Warning: a row's output depends on the other rows of its batch, in evaluation too. Predictions change with the
+    batch size and the company a row keeps, one NaN spoils the whole batch, edges are no functions of one variable, and
+    under `torch.func.vmap` each row is a batch of its own. It is here to reproduce KAL-Net; use "layer" or "feature"
+    for anything new.
+
+    A batch whose numbers are all equal gives z = 0.
+
+    Source: torchkan (KAL-Net), 2024.
+    """
+
+    def build(
+        self, in_features: int, basis: Basis, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> BatchScaling:
+        """Return the module for one layer."""
+        return BatchScaling(self)
+
+
+class BatchScaling(nn.Module):
+    """The module behind `BatchRange`; it has no tensors."""
+
+    def __init__(self, description: BatchRange) -> None:
+        super().__init__()
+        self.description = description
+        self.initial = Distribution(uniform=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return z [..., I] in [-1, 1], float32 (float64 for float64)."""
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        if not x.numel():
+            return x
+        low, high = x.amin(), x.amax()
+        half = high / 2 - low / 2  # halves first: the range of finite numbers may be none
+        constant = half == 0
+        z = (x - (high / 2 + low / 2)) / torch.where(constant, torch.ones_like(half), half)
+        return torch.where(constant, torch.zeros_like(z), z)
+
+    def extra_repr(self) -> str:
+        return str(self.description)

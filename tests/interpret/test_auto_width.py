@@ -1,0 +1,72 @@
+"""Shapes proposed by quick fits."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import fasterkan as fk
+
+
+@pytest.fixture
+def rows():
+    return torch.rand(200, 2, dtype=torch.float64) * 2 - 1
+
+
+def test_an_additive_table_needs_no_hidden_layer(rows, train):
+    y = torch.sin(2 * rows[:, 0]) + rows[:, 1] ** 2 + 0.1 * torch.randn(200)
+    found = fk.auto_width(rows, y, shapes=[[2, 1], [2, 2, 1], [2, 4, 1]], fit=train)
+    assert found.best == (2, 1)
+    assert [trial.parameters for trial in found.trials] == sorted(trial.parameters for trial in found.trials)
+    assert len(str(found).splitlines()) == 4 and "[2, 1]" in str(found).splitlines()[1]
+
+
+def test_a_product_needs_one(rows, train):
+    found = fk.auto_width(rows, rows[:, 0] * rows[:, 1], shapes=[[2, 1], [2, 3, 1]], fit=train)
+    assert found.best == (2, 3, 1)
+    assert found.trials[0].error > 0.5 > 0.2 > found.trials[1].error
+
+
+def test_errors_are_in_units_of_the_targets_deviation(rows):
+    """A fit that does nothing but answer the mean is worth 1, whatever the scale."""
+
+    def mean(net, x, y):
+        with torch.no_grad():
+            for layer in net.kan_layers():
+                layer.weight.zero_()
+                layer.base_weight.zero_()
+            net.layers[-1].bias.copy_(y.mean(0))
+
+    for scale in (1e-6, 1.0, 1e6):
+        found = fk.auto_width(rows, scale * rows, shapes=[[2, 2]], fit=mean)
+        assert found.trials[0].error == pytest.approx(1, abs=0.05)
+
+
+def test_default_shapes_go_from_small_to_large_and_stop_in_time(rows):
+    tried = []
+    found = fk.auto_width(rows, rows[:, 0], fit=lambda net, x, y: tried.append(net.layers_hidden), margin=1e9)
+    sizes = [sum(a * b for a, b in zip(shape, shape[1:], strict=False)) for shape in tried]  # noqa: RUF007
+    assert tried[0] == (2, 1) == found.best
+    assert sizes == sorted(sizes) and 4 <= len(tried) <= 8
+
+
+def test_the_default_fit_is_the_second_order_one(rows):
+    found = fk.auto_width(rows[:60], rows[:60, 0] ** 2, shapes=[[2, 1]], basis=fk.BSpline(3))
+    assert found.trials[0].error < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "options", "error", "words"),
+    [
+        (torch.rand(30, 2), torch.rand(29), {}, ValueError, r"X \[30, 2\] and y \[29, 1\]"),
+        (torch.rand(10, 2), torch.rand(10), {}, ValueError, "X has 10 rows, at least 20"),
+        (torch.rand(30, 2), torch.full((30,), float("nan")), {}, ValueError, "NaN or infinity"),
+        ([[1.0]], torch.rand(1), {}, TypeError, "X must be a tensor or an array, got list"),
+        (torch.rand(30, 2), torch.rand(30), {"shapes": [[3, 1]]}, ValueError, r"shape \(3, 1\) does not fit 2 columns"),
+        (torch.rand(30, 2), torch.rand(30), {"margin": -1}, ValueError, "margin must not be negative"),
+    ],
+    ids=["rows", "few", "nan", "list", "shape", "margin"],
+)
+def test_bad_calls(x, y, options, error, words):
+    with pytest.raises(error, match=words):
+        fk.auto_width(x, y, **options)
