@@ -17,12 +17,19 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
+STUDIES = ROOT / "studies" / "results"
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def read(name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the machine and the rows of `results/NAME.jsonl`."""
     first, *rows = (json.loads(line) for line in (RESULTS / f"{name}.jsonl").read_text().splitlines())
+    return first["machine"], rows
+
+
+def read_study(name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the machine and the rows of `studies/results/NAME.jsonl`."""
+    first, *rows = (json.loads(line) for line in (STUDIES / f"{name}.jsonl").read_text().splitlines())
     return first["machine"], rows
 
 
@@ -178,6 +185,142 @@ def mnist_gpu() -> str:
     return table(head, body, note)
 
 
+def bench_table(task: str, name: str = "bench_cpu") -> str:
+    """One task of `fasterkan bench`: every subject beside the MLP of its cell."""
+    machine, rows = read(name)
+    rows = [row for row in rows if row["task"] == task]
+    body, mlps = [], []
+    for row in rows:
+        if "failed" in row:
+            body.append([row["subject"], *[""] * 6, row["failed"].partition(": ")[2]])
+            continue
+        marks = []
+        if (found := row.get("exactness")) and found["wrong"]:
+            worst = {"values": found["values"], "dx": found["input_gradient"], "dW": found["parameter_gradient"]}
+            limits = {"values": 1e-3, "dx": 1e-4, "dW": 1e-4}
+            marks = [f"wrong {key} ({error:.0e})" for key, error in worst.items() if error and error > limits[key]]
+        cells = [
+            f"**{row['subject']}**" if row["ours"] else row["subject"],
+            f"{row['parameters']:,}",
+            f"{row['parameters_per_edge']:.1f}",
+            f"{row['forward']['median']:.2f}",
+            f"{row['step']['median']:.2f}",
+            f"{row['step_ratio']['median']:.2f} ({row['step_ratio']['p20']:.2f} to {row['step_ratio']['p80']:.2f})",
+            f"{row['peak_mib']:.0f}" if "peak_mib" in row else "",
+            ", ".join(marks),
+        ]
+        if row["subject"].startswith("MLP"):
+            if row["family"] == "FasterKAN":
+                mlps.append(cells)
+        else:
+            body.append(cells)
+    head = ["", "parameters", "an edge", "forward ms", "step ms", "step / MLP's (p20 to p80)", "MiB", ""]
+    note = f"{machine['cpu']}, {machine['threads']} threads, {machine['device']}, PyTorch {machine['torch']}; "
+    command = (
+        f"`fasterkan bench --task {task} --peers PEERS`. The MLP of each cell has the parameters of its first row."
+    )
+    return table(head, body + mlps, note + command)
+
+
+def bench_peers() -> str:
+    """The other projects and how to get them."""
+    from fasterkan.bench import FAMILIES, PEERS
+
+    _, rows = read("bench_cpu")
+    versions = {row["subject"]: row["version"] for row in rows if "version" in row}
+    body = [
+        [family.name, f"[{name}]({PEERS[name].source})", f"`{PEERS[name].how}`", versions.get(name, "not measured")]
+        for family in FAMILIES.values()
+        for name in family.peers
+    ]
+    return table(["family", "project", "how to get it", "measured here"], body, "`fasterkan bench --list`")
+
+
+def bench_losses(name: str = "bench_cpu") -> str:
+    """The tasks in which another subject than ours has the fastest step or forward; projects marked wrong left out."""
+    _, rows = read(name)
+    body = []
+    for task in dict.fromkeys(row["task"] for row in rows):
+        own = [row for row in rows if row["task"] == task and "failed" not in row]
+        for what in ("step", "forward"):
+            ratio = f"{what}_ratio"
+            ours = min((row for row in own if row["ours"]), key=lambda row: row[ratio]["median"])
+            better = [
+                row
+                for row in own
+                if not row["ours"]
+                and row["subject"] != "MLP, equal FLOPs"
+                and not row.get("exactness", {}).get("wrong")
+                and row[ratio]["median"] < ours[ratio]["median"]
+            ]
+            best = {row["subject"]: row for row in sorted(better, key=lambda row: -row[ratio]["median"])}
+            if best:
+                faster = ", ".join(f"{n} {row[ratio]['median']:.2f}" for n, row in reversed(best.items()))
+                body.append([task, what, f"{ours['subject']} {ours[ratio]['median']:.2f}", faster])
+    head = ["task", "", "our fastest, by the MLP's time", "faster"]
+    return table(head, body, "Times by that of the MLP of equal parameters in the same cell.")
+
+
+def basis_properties() -> str:
+    """What the bases are, at their defaults."""
+    _, rows = read("basis_properties")
+
+    def power(value: float) -> str:
+        return "singular" if value > 1e15 else f"{value:.1f}" if value < 1000 else f"{value:.0e}"
+
+    body = [
+        [
+            f"`{row['basis']}`",
+            str(row["K"]),
+            f"[{row['grid_range'][0]:g}, {row['grid_range'][1]:g}]",
+            row["support"],
+            {-1: "jumps", 0: "C0", 4: "smooth"}.get(row["smoothness"], f"C{row['smoothness']}"),
+            "yes" if row["unity_error"] < 1e-9 else "no",
+            power(row["condition_uniform"]),
+            power(row["condition_normal"]),
+            f"{row['numbers_per_edge']:.2f}".rstrip("0").rstrip("."),
+        ]
+        for row in rows
+    ]
+    head = ["basis", "K", "range", "support", "smoothness", "sums to 1"]
+    head += ["condition, uniform z", "condition, z ~ N(0, 1)", "numbers an edge"]
+    note = "At their defaults, in a layer of 64 x 64; condition of the Gram matrix of functions scaled to size 1."
+    return table(head, body, f"{note} `python benchmarks/basis_properties.py`")
+
+
+def small_function() -> str:
+    """The [2, 5, 1] study."""
+    _, rows = read_study("small_function")
+    body = [
+        [
+            row["setting"],
+            str(row["parameters"]),
+            f"{row['median']:.4f}",
+            f"{min(row['held_out']):.4f}",
+            f"{max(row['held_out']):.4f}",
+        ]
+        for row in rows
+    ]
+    head = ["setting", "parameters", "test RMSE, median of 8 seeds", "best", "worst"]
+    return table(head, body, "exp(sin(pi x) + y^2), Adam, 2,000 steps; `python studies/small_function.py`")
+
+
+def conv() -> str:
+    """Steps of 3 x 3 convolutions of 64 channels."""
+    machine, rows = read("conv")
+    body = [
+        [
+            row["subject"],
+            f"{row['parameters']:,}",
+            f"{row['step']['median_ms']:.0f} ({row['step']['p20_ms']:.0f} to {row['step']['p80_ms']:.0f})",
+            f"{row['peak_mib']:.0f}",
+        ]
+        for row in rows
+    ]
+    head = ["3 x 3, 64 channels, 32 x 32, batch 32, float32", "parameters", "step ms (p20 to p80)", "peak MiB"]
+    return table(head, body, where(machine, "python benchmarks/conv.py --torch-conv-kan CHECKOUT"))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "initialisation": initialisation,
     "cpu-layer": cpu_layer,
@@ -188,7 +331,13 @@ TABLES: dict[str, Callable[[], str]] = {
     "mnist-gpu": mnist_gpu,
     "matmul-precision": matmul_precision,
     "chunk-size": chunk_size,
+    "conv": conv,
     "volver-epoch": volver_epoch,
+    "basis-properties": basis_properties,
+    "small-function": small_function,
+    "bench-peers": bench_peers,
+    "bench-losses": bench_losses,
+    **{f"bench-{task}": lambda task=task: bench_table(task) for task in ("published", "mnist", "flat", "square")},
 }
 
 

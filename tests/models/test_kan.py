@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -85,3 +87,33 @@ def test_edges_of_a_network_to_read_are_functions_of_one_variable() -> None:
     hessian = torch.func.vmap(torch.func.hessian(lambda row: net(row).sum()))(x)
     off_diagonal = hessian - torch.diag_embed(torch.diagonal(hessian, dim1=1, dim2=2))
     assert off_diagonal.abs().max() == 0
+
+
+def test_a_norm_for_each_layer(tmp_path: Path) -> None:
+    norms = [None, fk.LayerNorm(gain=2.0), "rms"]
+    net, x = fk.KAN([6, 5, 4, 3], norm=norms), torch.rand(7, 6)
+    assert [getattr(layer.norm, "description", None) for layer in net.layers] == [None, norms[1], fk.RMSNorm()]
+    again = fk.from_pretrained(net.save_pretrained(tmp_path))
+    assert again.norm == net.norm == [None, norms[1], fk.RMSNorm()]
+    assert torch.equal(again(x), net(x))
+    assert not list(fk.KAN([6, 5, 4], norm=["layer", None], first_affine=False).layers[0].norm.parameters())
+
+
+def test_lists_of_norms_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match=r"^KAN: norm is a list of 1, there are 2 layers; give one norm"):
+        fk.KAN([6, 5, 3], norm=["layer"])
+    with pytest.raises(ValueError, match=r'^norm must be "layer", '):
+        fk.KAN([6, 5, 3], norm=["layer", "batch"])
+    module = nn.Identity()
+    with pytest.raises(ValueError, match="norm is one module, there are 2 layers"):
+        fk.KAN([6, 5, 3], norm=[module, module])
+    assert len({id(layer.norm) for layer in fk.KAN([6, 5, 3], norm=[nn.Identity(), nn.Identity()]).layers}) == 2
+
+
+def test_folding_leaves_the_other_norms_of_a_list() -> None:
+    net, x = fk.KAN([3, 4, 2], norm=["feature", "layer"]), torch.rand(9, 3)
+    net.calibrate(x)
+    y = net.eval()(x)
+    net.fold()
+    assert net.norm == [None, fk.LayerNorm()]
+    torch.testing.assert_close(net(x), y)

@@ -158,6 +158,7 @@ def test_plain_safetensors_and_json(saved: Path) -> None:
             "norm": {"name": "FeatureNorm", "mode": "auto", "margin": 0.05, "updates": 100},
             "base": "silu",
             "bias": True,
+            "after": None,
             "first_affine": True,
         },
         "dtype": "float32",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..interpret import size_of
 from ..models import KAN, FasterKANvolver
 from ..nn import KANLinear
 from ..nn.base_branch import base_name
@@ -12,6 +13,7 @@ from ..train import versions
 from .saved import Saved
 
 _OWN = {"weight": "weights", "base_weight": "base", "bias": "bias"}
+_NO_NUMBERS = {"mask"}
 
 
 def describe(saved: Saved) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def describe(saved: Saved) -> dict[str, Any]:
         "basis": str(head.basis),
         "norm": str(head.norm),
         "base": base_name(head.base),
-        "edges": sum(layer.in_features * layer.out_features for layer in model.kan_layers()),
+        "edges": size_of(model).edges,
         "parameters": count_by_part(model),
         "trainable": sum(p.numel() for p in model.parameters()),
         "whole": sum(t.numel() for t in stored),
@@ -49,6 +51,8 @@ def count_by_part(model: KAN | FasterKANvolver) -> dict[str, int]:
     counts = dict.fromkeys(("weights", "grid", "norms", "bias", "base"), 0)
     for layer in model.kan_layers():
         for name, tensor in layer.state_dict().items():
+            if name in _NO_NUMBERS:
+                continue
             counts[_part(layer, name)] += tensor.numel()
     if isinstance(model, FasterKANvolver):
         counts["convolutions"] = sum(tensor.numel() for tensor in model.features.state_dict().values())

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from .._version import __version__
 from ..train import TrainingError
-from . import diagnose, evaluate, info, predict, train
+from . import bench, diagnose, evaluate, info, plot, predict, prune, train
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 _PACKAGE = Path(__file__).parent.parent
@@ -107,7 +107,10 @@ app.command("train", help=train.HELP, epilog=_EPILOG)(train.train_command)
 app.command("eval", help=evaluate.HELP, epilog=_EPILOG)(evaluate.evaluate_command)
 app.command("info", help=info.HELP, epilog=_EPILOG)(info.info_command)
 app.command("diagnose", help=diagnose.HELP, epilog=_EPILOG)(diagnose.diagnose_command)
+app.command("bench", help=bench.HELP, epilog=_EPILOG)(bench.bench_command)
 app.command("predict", help=predict.HELP, epilog=_EPILOG)(predict.predict_command)
+app.command("plot", help=plot.HELP, epilog=_EPILOG)(plot.plot_command)
+app.command("prune", help=prune.HELP, epilog=_EPILOG)(prune.prune_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

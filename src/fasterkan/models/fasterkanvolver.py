@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -12,8 +11,8 @@ from torch import Tensor
 from .._check import whole_number
 from ..nn import KANLinear
 from ..nn.base_branch import Base
-from ..ops import autocast_dtype
 from ._features import NUM_FEATURES, SMALLEST_IMAGE, ConvFeatures
+from ._images import as_images, check_outputs, height_width
 from .fasterkan import FasterKAN
 from .pretrained import Pretrained
 
@@ -72,7 +71,7 @@ class FasterKANvolver(Pretrained):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.layers_hidden = _check_widths(layers_hidden)
+        self.layers_hidden = check_outputs(_NAME, layers_hidden)
         self.in_channels, self.image_size = _image(view, in_channels, image_size)
         self.features = ConvFeatures(self.in_channels, device=device, dtype=dtype, generator=generator)
         self.head = FasterKAN(
@@ -93,29 +92,11 @@ class FasterKANvolver(Pretrained):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        leading = self._leading_shape(x)
-        images = x.reshape(-1, self.in_channels, *self.image_size)
+        image = (self.in_channels, *self.image_size)
+        images, leading = as_images(_NAME, x, image, self.features.stem.weight)
         if self.training and images.shape[0] == 0:
             raise ValueError(f"{_NAME}: x holds no image, training needs one; skip the batch or use eval()")
         return self.head(self.features(images)).reshape(*leading, self.layers_hidden[-1])
-
-    def _leading_shape(self, x: Tensor) -> torch.Size:
-        """The shape of x before its images, once x is seen to hold some."""
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{_NAME}: x must be a tensor, got {type(x).__name__}; convert it with torch.as_tensor(x)")
-        if not x.is_floating_point():
-            raise TypeError(f"{_NAME}: x is {x.dtype}, floating point is needed; for bytes use x.float() / 255")
-        weight = self.features.stem.weight
-        if x.dtype != weight.dtype and autocast_dtype(x) is None:
-            raise TypeError(f"{_NAME}: x is {x.dtype}, the weights are {weight.dtype}; use x.to({weight.dtype})")
-        image = (self.in_channels, *self.image_size)
-        if x.shape[-3:] == image:
-            return x.shape[:-3]
-        if x.dim() and x.shape[-1] == math.prod(image):
-            return x.shape[:-1]
-        raise ValueError(
-            f"{_NAME}: x is {tuple(x.shape)}, expected [..., {math.prod(image)}] or [..., {', '.join(map(str, image))}]"
-        )
 
     def kan_layers(self) -> list[KANLinear]:
         """Return the head's layers in order."""
@@ -137,18 +118,10 @@ class FasterKANvolver(Pretrained):
         return f"in_channels={self.in_channels}, image_size={self.image_size}"
 
 
-def _check_widths(layers_hidden: object) -> tuple[int, ...]:
-    if not isinstance(layers_hidden, list | tuple):
-        raise TypeError(f"{_NAME}: layers_hidden must be a list of widths such as [64, 10], got {layers_hidden!r}")
-    if not layers_hidden:
-        raise ValueError(f"{_NAME}: layers_hidden needs the outputs at least, [64, 10] say; got {layers_hidden}")
-    return tuple(whole_number(_NAME, f"layers_hidden[{i}]", w, 1) for i, w in enumerate(layers_hidden))
-
-
 def _image(view: object, in_channels: object, image_size: object) -> tuple[int, tuple[int, int]]:
     """Return (C, (H, W)) from the two ways to say it."""
     channels = None if in_channels is None else whole_number(_NAME, "in_channels", in_channels, 1)
-    size = None if image_size is None else _size(image_size)
+    size = None if image_size is None else height_width(_NAME, image_size)
     if view is not None:
         if not isinstance(view, list | tuple) or len(view) != 4 or view[0] != -1:
             raise ValueError(f"{_NAME}: view must be [-1, channels, height, width], got {view!r}")
@@ -166,13 +139,3 @@ def _image(view: object, in_channels: object, image_size: object) -> tuple[int, 
             f"at least {SMALLEST_IMAGE} x {SMALLEST_IMAGE} is needed; enlarge or pad the images"
         )
     return channels or 1, (height, width)
-
-
-def _size(image_size: object) -> tuple[int, int]:
-    if not isinstance(image_size, list | tuple):
-        side = whole_number(_NAME, "image_size", image_size, 1)
-        return side, side
-    if len(image_size) != 2:
-        raise ValueError(f"{_NAME}: image_size must be one number or (height, width), got {image_size!r}")
-    height, width = (whole_number(_NAME, f"image_size[{i}]", s, 1) for i, s in enumerate(image_size))
-    return height, width

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from .._files import sha256_of, write_atomically
 from .._version import __version__
 from ..bases._base import register
+from ..nn import KANLinear
 
 CONFIG, WEIGHTS, FORMAT = "config.json", "model.safetensors", 1
 _KEYS = {"format", "fasterkan_version", "model", "arguments", "dtype", "weights_sha256", "config_sha256"}
@@ -137,6 +138,7 @@ def _empty_twin(model_class: type[Pretrained], config: Mapping[str, Any]) -> Pre
 
 def _misfit(model: nn.Module, state: Mapping[str, Tensor]) -> str | None:
     """Say in what `state` differs from the state that `model` has, None if in nothing."""
+    _expect_masks(model, state)
     expected = model.state_dict()
     missing, unexpected = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
     if missing or unexpected:
@@ -146,6 +148,13 @@ def _misfit(model: nn.Module, state: Mapping[str, Tensor]) -> str | None:
         if got.shape != want.shape or got.dtype != want.dtype:
             return f"{name} is {got.dtype} {tuple(got.shape)}, expected {want.dtype} {tuple(want.shape)}"
     return None
+
+
+def _expect_masks(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give the layers of a twin a mask where `state` has one: a configuration does not say which edges are off."""
+    for name, module in model.named_modules():
+        if isinstance(module, KANLinear) and (f"{name}.mask" if name else "mask") in state:
+            module.mask = torch.ones(module.out_features, module.in_features, dtype=torch.bool, device="meta")
 
 
 def _digest(config: Mapping[str, Any]) -> str:

@@ -1,0 +1,26 @@
+"""The comparison that anyone can rerun: subjects, tasks, one interleaved runner, results as JSON lines."""
+
+from __future__ import annotations
+
+from .peers import PEERS, Peer, PeerError
+from .record import Record, RecordError
+from .runner import Observer, bench
+from .subjects import FAMILIES, Family, Subject, families
+from .tasks import SUITES, TASKS, Task
+
+__all__ = [
+    "FAMILIES",
+    "PEERS",
+    "SUITES",
+    "TASKS",
+    "Family",
+    "Observer",
+    "Peer",
+    "PeerError",
+    "Record",
+    "RecordError",
+    "Subject",
+    "Task",
+    "bench",
+    "families",
+]

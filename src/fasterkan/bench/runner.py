@@ -1,0 +1,134 @@
+"""The whole comparison: cell after cell into one results file."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..train.loop import resolve_device
+from ..train.machine import machine, versions
+from .cell import measure
+from .peers import PeerError
+from .record import Record
+from .subjects import EQUAL_FLOPS, EQUAL_PARAMETERS, Family, Subject
+from .tasks import Task
+
+
+class Observer:
+    """Told of the progress of `bench`; every method does nothing here."""
+
+    def on_missing(self, reason: str) -> None:
+        """A peer is not here, and how to get it."""
+
+    def on_start(self, cells: int, done: int) -> None:
+        """So many cells are asked for, so many are in the file already."""
+
+    def on_cell(self, task: Task, family: Family) -> None:
+        """A cell begins."""
+
+    def on_rows(self, task: Task, family: Family, rows: Sequence[dict[str, Any]]) -> None:
+        """A cell was measured and written."""
+
+
+def bench(
+    tasks: Sequence[Task],
+    families: Sequence[Family],
+    out: str | Path,
+    *,
+    peers: str | Path | None = None,
+    seconds: float = 3.0,
+    threads: int | None = None,
+    observer: Observer | None = None,
+) -> Record:
+    """Measure every family under every task and keep the results in a file; cells that it holds are not run again.
+
+    Args:
+        tasks: shapes, some of `TASKS`.
+        families: what to compare, some of `FAMILIES`.
+        out: results file, JSON lines.
+        peers: folder with the checkouts of peers that are not on PyPI; those that are missing are left out and said.
+        seconds: for each of the two timings of a cell.
+        threads: of PyTorch; default as it is.
+        observer: told of the progress.
+
+    Returns:
+        The record, with all rows of the file.
+
+    Raises:
+        RecordError: the file was begun on another machine.
+        ValueError: the device of a task is not here.
+
+    Example:
+        >>> record = bench([TASKS["mnist"]], families(["FasterKAN"]), "results.jsonl")
+    """
+    watcher = observer or Observer()
+    place = None if peers is None else Path(peers)
+    for device in {task.device for task in tasks}:
+        resolve_device(device)
+    with _settings(threads):
+        record = Record(out, {**machine(torch.device(tasks[0].device)), **versions(), "commit": _commit()})
+        available = {family.name: _available(family, place, watcher) for family in families}
+        cells = [(task, family) for task in tasks for family in families]
+        todo = []
+        for task, family in cells:
+            names = [subject.name for subject in available[family.name]]
+            if not record.has(task.name, family.name, [*names, EQUAL_PARAMETERS, EQUAL_FLOPS]):
+                todo.append((task, family))
+        watcher.on_start(len(cells), len(cells) - len(todo))
+        for task, family in todo:
+            watcher.on_cell(task, family)
+            torch.manual_seed(0)
+            torch.set_float32_matmul_precision("high" if task.precision == "tf32" else "highest")
+            rows = measure(task, family, available[family.name], seconds)
+            for row in rows:
+                row["commit"] = record.machine["commit"]
+                peer = next((s.peer for s in available[family.name] if s.name == row["subject"]), None)
+                if peer is not None:
+                    row["version"] = peer.version(place)
+            record.put(task.name, family.name, rows)
+            watcher.on_rows(task, family, rows)
+            torch.compiler.reset()
+            if task.device == "cuda":
+                torch.cuda.empty_cache()
+    return record
+
+
+def _available(family: Family, peers: Path | None, observer: Observer) -> list[Subject]:
+    """The subjects that can be built; the others are told."""
+    found = []
+    for subject in family.subjects(peers):
+        if subject.peer is not None:
+            try:
+                subject.peer.load(peers)
+            except PeerError as error:
+                observer.on_missing(str(error))
+                continue
+        found.append(subject)
+    return found
+
+
+@contextlib.contextmanager
+def _settings(threads: int | None) -> Iterator[None]:
+    """Number of threads and precision of products for a while."""
+    before, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        torch.set_float32_matmul_precision(precision)
+
+
+def _commit() -> str:
+    """The commit of the checkout that this package runs from, "unknown" elsewhere."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"

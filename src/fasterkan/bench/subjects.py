@@ -1,0 +1,167 @@
+"""Who is measured: families of networks of one kind, ours beside the project it comes from, and two MLPs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from torch import nn
+
+from ..bases import RSWAF, BSpline, Hat
+from ..models import (
+    KAN,
+    MLP,
+    RBFKAN,
+    ChebyKAN,
+    EfficientKAN,
+    FasterKAN,
+    FastKAN,
+    FourierKAN,
+    KALNet,
+    PyKAN,
+    ReLUKAN,
+    WavKAN,
+)
+from .peers import PEERS, Peer
+from .tasks import Task
+
+EQUAL_PARAMETERS, EQUAL_FLOPS = "MLP, equal parameters", "MLP, equal FLOPs"
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A network that is measured.
+
+    Args:
+        name: in results and tables.
+        build: makes it from the widths and K.
+        peer: whose project it is; None if it is ours.
+        edgewise: it expands [N, O, I] numbers, so that wide tasks do not fit in memory.
+        about: its setting, for the tables.
+    """
+
+    name: str
+    build: Callable[[Sequence[int], int], nn.Module]
+    peer: Peer | None = None
+    edgewise: bool = False
+    about: str = ""
+
+    @property
+    def ours(self) -> bool:
+        """Whether it belongs to this library."""
+        return self.peer is None
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """Subjects that are timed in turns with each other and with the MLPs.
+
+    Args:
+        name: by which results and command line know it.
+        ours: this library's configurations.
+        peers: names in `PEERS`.
+        edgewise: as in `Subject`, for the peers.
+    """
+
+    name: str
+    ours: tuple[Subject, ...] = ()
+    peers: tuple[str, ...] = ()
+    edgewise: bool = False
+
+    def subjects(self, peers: Path | None) -> tuple[Subject, ...]:
+        """Return its subjects; a peer's module is imported when it is built, from below the folder `peers`."""
+        others = tuple(
+            Subject(peer.name, _from_peer(peer, peers), peer, self.edgewise)
+            for peer in map(PEERS.__getitem__, self.peers)
+        )
+        return self.ours + others
+
+
+def _from_peer(peer: Peer, peers: Path | None) -> Callable[[Sequence[int], int], nn.Module]:
+    return lambda widths, functions: peer.build(peer.load(peers), widths, functions)
+
+
+def mlp_of_equal_flops(task: Task, flops: int) -> nn.Module:
+    """Return the MLP of the task's depth whose products in a forward come nearest to `flops` (2 a multiply-add)."""
+    per_row, depth = flops / (2 * task.batch), len(task.widths) - 1
+    inputs, outputs = task.widths[0], task.widths[-1]
+    if depth == 1:
+        hidden = round(per_row / (inputs + outputs))
+        return MLP([inputs, max(1, hidden), outputs])
+    inner = depth - 2
+    if inner == 0:
+        hidden = round(per_row / (inputs + outputs))
+    else:
+        half = (inputs + outputs) / (2 * inner)
+        hidden = round((half * half + per_row / inner) ** 0.5 - half)
+    return MLP([inputs, *[max(1, hidden)] * (depth - 1), outputs])
+
+
+def _ours(name: str, build: Callable[[Sequence[int], int], nn.Module], about: str = "") -> Subject:
+    return Subject(name, build, about=about)
+
+
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        Family(
+            "FasterKAN",
+            (
+                _ours("FasterKAN", lambda w, k: FasterKAN(w, num_grids=k), "the original's defaults"),
+                _ours(
+                    "KAN",
+                    lambda w, k: KAN(w, RSWAF(num_grids=k), first_affine=False),
+                    "RSWAF, first norm without affine",
+                ),
+            ),
+            ("faster-kan",),
+        ),
+        Family("FastKAN", (_ours("fk.FastKAN", lambda w, k: FastKAN(w, num_grids=k)),), ("fast-kan",)),
+        Family(
+            "efficient-KAN",
+            (_ours("fk.EfficientKAN", lambda w, k: EfficientKAN(w, grid_size=k - 3)),),
+            ("efficient-kan",),
+        ),
+        Family(
+            "pykan",
+            (_ours("fk.PyKAN", lambda w, k: PyKAN(w, grid=k - 3)),),
+            ("pykan",),
+            edgewise=True,
+        ),
+        Family("ChebyKAN", (_ours("fk.ChebyKAN", lambda w, k: ChebyKAN(w, degree=k - 1)),), ("ChebyKAN",)),
+        Family("KAL-Net", (_ours("fk.KALNet", lambda w, k: KALNet(w, polynomial_order=k - 1)),), ("torchkan KAL-Net",)),
+        Family("Wav-KAN", (_ours("fk.WavKAN", lambda w, k: WavKAN(w)),), ("Wav-KAN",), edgewise=True),
+        Family("FourierKAN", (_ours("fk.FourierKAN", lambda w, k: FourierKAN(w, k // 2)),), ("FourierKAN",), True),
+        Family("ReLU-KAN", (_ours("fk.ReLUKAN", lambda w, k: ReLUKAN(w, k - 3, 3)),), ("ReLU-KAN",)),
+        Family("RBF-KAN", (_ours("fk.RBFKAN", lambda w, k: RBFKAN(w, num_grids=k)),), ("RBF-KAN",)),
+        Family(
+            "B-spline layers",
+            (
+                _ours(
+                    "KAN, BSpline",
+                    lambda w, k: KAN(w, BSpline(grid_size=k - 3), norm=None, base="silu", bias=False),
+                    "SiLU branch, no norm",
+                ),
+            ),
+            ("inkan", "flashkan", "kanx"),
+        ),
+        Family(
+            "hat functions",
+            (_ours("KAN, Hat", lambda w, k: KAN(w, Hat(num_grids=k), norm=None), "no norm"),),
+            ("kanditioned",),
+        ),
+    )
+}
+"""By name."""
+
+
+def families(names: Sequence[str] = ()) -> list[Family]:
+    """Return the families of these names, all of them where none is given.
+
+    Raises:
+        ValueError: an unknown name, with the known ones.
+    """
+    if unknown := sorted(set(names) - set(FAMILIES)):
+        raise ValueError(f"unknown family {', '.join(unknown)}; known: {', '.join(FAMILIES)}")
+    return [FAMILIES[name] for name in names] if names else list(FAMILIES.values())

@@ -1,0 +1,158 @@
+"""`fasterkan bench`."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ..bench import FAMILIES, SUITES, TASKS, Family, Observer, Task, bench, families
+
+HELP = f"""Compare this library with other KAN projects and with MLPs, on this machine.
+
+Subjects of a family and two MLPs (equal parameters, equal FLOPs) take turns, and ratios are formed within a turn. Other
+projects take part where they are installed, or checked out below the folder --peers. A results file that was begun is
+gone on with.
+
+\\b
+Examples:
+  fasterkan bench --suite cpu --peers PEERS --out cpu.jsonl
+  fasterkan bench --task mnist --family FasterKAN --peers PEERS
+  fasterkan bench --list
+
+\\b
+Families: {", ".join(FAMILIES)}.
+"""
+
+
+def bench_command(
+    suite: Annotated[str, typer.Option(help=f"Tasks that belong together: {', '.join(SUITES)}.")] = "cpu",
+    task: Annotated[list[str] | None, typer.Option(help="A task instead; may be given several times.")] = None,
+    family: Annotated[
+        list[str] | None, typer.Option(help="Only this family; may be given several times. [default: all]")
+    ] = None,
+    peers: Annotated[Path | None, typer.Option(help="Folder with checkouts of other projects.")] = None,
+    out: Annotated[Path, typer.Option(help="Results file, JSON lines.")] = Path("bench.jsonl"),
+    seconds: Annotated[float, typer.Option(min=0.01, help="For each timing of a cell; at least five rounds.")] = 3.0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of PyTorch. [default: PyTorch's]")] = None,
+    list_only: Annotated[bool, typer.Option("--list", help="Show tasks and families with their projects.")] = False,
+) -> None:
+    """Run `fasterkan bench`."""
+    chosen = families(family or ())
+    if list_only:
+        _list(chosen, peers)
+        return
+    names = task or SUITES.get(suite, ())
+    if not names:
+        raise ValueError(f"unknown suite {suite!r}; known: {', '.join(SUITES)}")
+    if unknown := [name for name in names if name not in TASKS]:
+        raise ValueError(f"unknown task {', '.join(unknown)}; known: {', '.join(TASKS)}")
+    _keep_memory()
+    with _watch() as observer:
+        bench(
+            [TASKS[name] for name in names],
+            chosen,
+            out,
+            peers=peers,
+            seconds=seconds,
+            threads=threads,
+            observer=observer,
+        )
+    typer.echo(f"results in {out}")
+
+
+def _keep_memory() -> None:
+    """Tell glibc to keep freed memory: else pages are returned and fetched anew, by chance of who ran before."""
+    if platform.libc_ver()[0] != "glibc":
+        return
+    library = ctypes.CDLL(None)
+    library.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+    library.mallopt(-3, 2**25)  # M_MMAP_THRESHOLD
+
+
+def _list(chosen: Sequence[Family], peers: Path | None) -> None:
+    tasks = Table("task", "widths", "batch", "K", "precision", "mode", "device", "about", box=None)
+    for task in TASKS.values():
+        shape = ", ".join(map(str, task.widths))
+        row = (f"[{shape}]", task.batch, task.functions, task.precision, task.mode, task.device, task.about)
+        tasks.add_row(task.name, *map(str, row))
+    subjects = Table("family", "subject", "how to get it", box=None)
+    for family in chosen:
+        for subject in family.subjects(peers):
+            subjects.add_row(family.name, subject.name, subject.about if subject.peer is None else subject.peer.how)
+    console = Console(markup=False, highlight=False)
+    console.print(tasks)
+    console.print(subjects)
+
+
+@contextmanager
+def _watch() -> Iterator[Observer]:
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        yield _Lines()
+        return
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("·"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+        console=console,
+    ) as progress:
+        yield _Bar(progress)
+
+
+def _line(task: Task, row: dict[str, Any]) -> str:
+    if "failed" in row:
+        return f"{task.name:12} {row['subject']:24} {row['failed']}"
+    mark = "  WRONG" if row.get("exactness", {}).get("wrong") else ""
+    return (
+        f"{task.name:12} {row['subject']:24} forward {row['forward']['median']:9.3f} ms  step "
+        f"{row['step']['median']:9.3f} ms ({row['step_ratio']['median']:.2f} x the MLP){mark}"
+    )
+
+
+class _Lines(Observer):
+    """One plain line for each subject of a cell."""
+
+    def on_missing(self, reason: str) -> None:
+        typer.echo(f"left out: {reason}", err=True)
+
+    def on_start(self, cells: int, done: int) -> None:
+        typer.echo(f"{cells} cells, {done} measured already")
+
+    def on_rows(self, task: Task, family: Family, rows: Sequence[dict[str, Any]]) -> None:
+        for row in rows:
+            typer.echo(_line(task, row))
+
+
+class _Bar(_Lines):
+    """A bar over the cells, the lines above it.
+
+    Args:
+        progress: rich's display, started and stopped by the caller.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def on_start(self, cells: int, done: int) -> None:
+        self.bar = self.progress.add_task("", total=cells, completed=done)
+
+    def on_cell(self, task: Task, family: Family) -> None:
+        self.progress.update(self.bar, description=f"{task.name}: {family.name}")
+
+    def on_rows(self, task: Task, family: Family, rows: Sequence[dict[str, Any]]) -> None:
+        for row in rows:
+            self.progress.console.print(_line(task, row))
+        self.progress.advance(self.bar)

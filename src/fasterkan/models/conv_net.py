@@ -1,0 +1,169 @@
+"""ResKANNet: a small residual network of KAN convolutions for small images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .._check import whole_number
+from ..bases import RSWAF, Basis, basis_from_config
+from ..nn import KANConv2d, KANLinear
+from ..nn.base_branch import Base, base_name
+from ._features import _Conv2d
+from ._images import as_images, check_outputs, height_width
+from .kan import KAN
+from .presets._draw import like_linear_
+from .pretrained import Pretrained
+
+_NAME = "ResKANNet"
+
+
+class ResKANNet(Pretrained):
+    """An image classifier of residual blocks of 3 x 3 `KANConv2d`, for images of about 32 x 32.
+
+    A plain 3 x 3 convolution makes the first channels of the image; each further stage halves the image and changes the
+    number of channels; the mean over the positions goes into a `KAN`. A batch norm follows every convolution: without
+    it the functions' common offsets, the same at all pixels, drown what differs between images.
+
+    Args:
+        layers_hidden: widths behind the last stage, [hidden ..., outputs]; [10] is one layer.
+        channels: the channels of each stage, at least 3 each.
+        blocks: how many residual blocks a stage has.
+        basis: the functions in blocks and head; default RSWAF(num_grids=4).
+        base: base branch of blocks and head, as in `KANLinear`: None or a name.
+        in_channels: C.
+        image_size: H = W, or (H, W), in pixels.
+        device, dtype, generator: as in `KANLinear`.
+
+    Shapes: x [..., C * H * W] or [..., C, H, W] -> y [..., layers_hidden[-1]], any leading shape. In training mode the
+        batch norms look at all images of a call together, two at least.
+
+    Attributes:
+        stem: the first convolution and its norm; stages: the blocks one after the other; norm: of the mean over the
+            positions; head: the `KAN` behind it.
+
+    Raises:
+        TypeError, ValueError: an argument outside its domain; on call, x of another shape or dtype, or one image alone
+            in training.
+
+    Source: the residual blocks of He et al. (arXiv 1512.03385), KAN convolutions in place of convolution and ReLU.
+
+    Example:
+        >>> ResKANNet([10], in_channels=3, image_size=32)(torch.rand(5, 3, 32, 32)).shape
+        torch.Size([5, 10])
+    """
+
+    def __init__(
+        self,
+        layers_hidden: Sequence[int],
+        channels: Sequence[int] = (16, 32, 64),
+        blocks: int = 1,
+        basis: Basis | None = None,
+        *,
+        base: Base = None,
+        in_channels: int = 1,
+        image_size: int | Sequence[int] = 28,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.layers_hidden = check_outputs(_NAME, layers_hidden)
+        if not isinstance(channels, list | tuple) or not channels:
+            raise TypeError(
+                f"{_NAME}: channels must be a list of at least one number, (16, 32, 64) say; got {channels!r}"
+            )
+        self.channels = tuple(whole_number(_NAME, f"channels[{i}]", c, 3) for i, c in enumerate(channels))
+        self.blocks = whole_number(_NAME, "blocks", blocks, 1)
+        self.basis = RSWAF(num_grids=4) if basis is None else basis
+        self.base = base_name(base)
+        self.in_channels = whole_number(_NAME, "in_channels", in_channels, 1)
+        self.image_size = height_width(_NAME, image_size)
+        factory: dict[str, Any] = {"device": device, "dtype": dtype}
+        options: dict[str, Any] = {"base": self.base, "generator": generator, **factory}
+        stem = _Conv2d(self.in_channels, self.channels[0], 3, padding=1, bias=False, **factory)
+        like_linear_(stem.weight, None, stem.weight[0].numel(), generator)
+        self.stem = nn.Sequential(stem, nn.BatchNorm2d(self.channels[0], **factory))
+        self.stages = nn.Sequential()
+        before = self.channels[0]
+        for stage, width in enumerate(self.channels):
+            for block in range(self.blocks):
+                stride = 2 if stage and not block else 1
+                self.stages.append(KANBlock(before, width, stride, self.basis, **options))
+                before = width
+        self.norm = nn.BatchNorm1d(before, **factory)
+        self.head = KAN([before, *self.layers_hidden], self.basis, **options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        images, leading = as_images(_NAME, x, (self.in_channels, *self.image_size), self.norm.weight)
+        if self.training and len(images) < 2:
+            raise ValueError(
+                f"{_NAME}: x holds {len(images)} images, batch norms need two in training; add some, or call eval()"
+            )
+        features = self.stages(self.stem(images)).mean((2, 3))
+        return self.head(self.norm(features)).reshape(*leading, self.layers_hidden[-1])
+
+    def kan_layers(self) -> list[KANLinear]:
+        """Return the head's layers in order."""
+        return self.head.kan_layers()
+
+    def to_config(self) -> dict[str, Any]:
+        return {
+            "layers_hidden": list(self.layers_hidden),
+            "channels": list(self.channels),
+            "blocks": self.blocks,
+            "basis": self.basis.to_config(),
+            "base": self.base,
+            "in_channels": self.in_channels,
+            "image_size": list(self.image_size),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], **factory: Any) -> ResKANNet:
+        fields = dict(config)
+        return cls(basis=basis_from_config(fields.pop("basis")), **fields, **factory)
+
+    def extra_repr(self) -> str:
+        return f"in_channels={self.in_channels}, image_size={self.image_size}"
+
+
+class KANBlock(nn.Module):
+    """shortcut(x) + norm(f(norm(g(x)))), f, g 3 x 3 KAN convolutions: [N, C, H, W] -> [N, O, ceil(H / s), ceil(W / s)].
+
+    The shortcut is x, or the mean over s x s positions and a 1 x 1 convolution where the shape changes.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        basis: Basis,
+        *,
+        base: Base = None,
+        generator: torch.Generator | None = None,
+        **factory: Any,
+    ) -> None:
+        super().__init__()
+        options: dict[str, Any] = {"bias": False, "basis": basis, "base": base, "generator": generator, **factory}
+        self.stride = stride
+        self.conv1 = KANConv2d(in_channels, out_channels, 3, stride, 1, **options)
+        self.norm1 = nn.BatchNorm2d(out_channels, **factory)
+        self.conv2 = KANConv2d(out_channels, out_channels, 3, 1, 1, **options)
+        self.norm2 = nn.BatchNorm2d(out_channels, **factory)
+        self.shortcut: nn.Conv2d | None = None
+        if stride > 1 or in_channels != out_channels:
+            self.shortcut = _Conv2d(in_channels, out_channels, 1, bias=False, **factory)
+            nn.init.normal_(self.shortcut.weight, std=in_channels**-0.5, generator=generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.norm2(self.conv2(self.norm1(self.conv1(x))))
+        if self.shortcut is None:
+            return x + y
+        if self.stride > 1:
+            x = F.avg_pool2d(x, self.stride, ceil_mode=True)
+        return self.shortcut(x) + y

@@ -1,0 +1,55 @@
+"""The starting weights of the compared systems, as their authors draw them."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...bases import Basis
+from ...nn.base_branch import Base
+
+
+def uniform_(tensor: Tensor | None, bound: float, generator: torch.Generator | None) -> None:
+    """Fill with U(-bound, bound); None passes."""
+    if tensor is not None:
+        nn.init.uniform_(tensor, -bound, bound, generator)
+
+
+def like_linear_(weight: Tensor | None, bias: Tensor | None, fan_in: int, generator: torch.Generator | None) -> None:
+    """Fill both as `nn.Linear` of `fan_in` inputs does: U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
+    for tensor in (weight, bias):
+        uniform_(tensor, 1 / math.sqrt(fan_in), generator)
+
+
+def interpolated_noise(
+    basis: Basis, points: int, edges: tuple[int, int], scale: float, generator: torch.Generator | None
+) -> Tensor:
+    """Return weights [O, I, K] whose functions are U(-scale / 2, scale / 2) at `points` places of grid_range.
+
+    Of all such weights they are the smallest ones, as least squares gives them.
+
+    Args:
+        basis: describes the functions.
+        points: how many places, the ends of grid_range included.
+        edges: O, I.
+        scale: width of the noise.
+        generator: draws it.
+    """
+    at = torch.linspace(*basis.grid_range, points, dtype=torch.float64, device="cpu")
+    tensors = basis.init(1, 1, "cpu", torch.float64)
+    table = basis.evaluate(at.unsqueeze(-1), tensors).squeeze(-2)  # [points, K]
+    device = None if generator is None else generator.device
+    noise = (torch.rand(points, *edges, generator=generator, device=device).to(table) - 0.5) * scale
+    return torch.einsum("kp,poi->oik", torch.linalg.pinv(table), noise)
+
+
+def activation(base: Base | type[nn.Module]) -> Base:
+    """Return the activation, made if a module's class was given, as efficient-KAN and torchkan have it."""
+    if inspect.isclass(base) and issubclass(base, nn.Module):
+        made: Any = base()
+        return made
+    return base  # type: ignore[return-value]

@@ -1,0 +1,68 @@
+"""Models by name: what there is, and how to make one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any
+
+from . import presets
+from .conv_net import ResKANNet
+from .fasterkan import FasterKAN
+from .fasterkanvolver import FasterKANvolver
+from .kan import KAN
+from .kanvolver import KANvolver
+from .mlp import MLP
+from .pretrained import Pretrained
+
+MODELS: dict[str, Callable[..., Pretrained]] = {
+    "FasterKAN": FasterKAN,
+    "FasterKANvolver": FasterKANvolver,
+    "KAN": KAN,
+    "KANvolver": KANvolver,
+    "MLP": MLP,
+    "ResKANNet": ResKANNet,
+    **{name: getattr(presets, name) for name in presets.__all__},
+}
+
+
+def create_model(name: str, *args: Any, **overrides: Any) -> Pretrained:
+    """Return a fresh model by its name, "FastKAN" say; upper and lower case are the same.
+
+    Args:
+        name: one of `list_models()`.
+        args: its arguments in order, most often the widths.
+        overrides: its arguments by name; what is left out has the authors' default.
+
+    Raises:
+        TypeError, ValueError: the name is unknown, or the model refuses an argument.
+
+    Example:
+        >>> import torch
+        >>> create_model("fastkan", [784, 256, 10], num_grids=5)(torch.rand(2, 784)).shape
+        torch.Size([2, 10])
+    """
+    known = {model.lower(): model for model in MODELS}
+    if not isinstance(name, str):
+        raise TypeError(f"create_model: name must be a string, got {name!r}; known: {', '.join(list_models())}")
+    if name.lower() not in known:
+        near = difflib.get_close_matches(name.lower(), known, n=3)
+        hint = f"did you mean {' or '.join(repr(known[n]) for n in near)}? " if near else ""
+        raise ValueError(f"create_model: model {name!r} is unknown; {hint}known: {', '.join(list_models())}")
+    return MODELS[known[name.lower()]](*args, **overrides)
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Return the names of the models that match a pattern, in alphabetical order.
+
+    Args:
+        pattern: as for file names, * for anything and ? for one letter; upper and lower case are the same.
+
+    Example:
+        >>> list_models("f*kan")
+        ['FasterKAN', 'FastKAN', 'FourierKAN']
+    """
+    if not isinstance(pattern, str):
+        raise TypeError(f'list_models: pattern must be a string such as "*kan*", got {pattern!r}')
+    return sorted((name for name in MODELS if fnmatchcase(name.lower(), pattern.lower())), key=str.lower)
