@@ -528,3 +528,10 @@ def test_options_that_do_not_suit_the_file(state: State, volver: State, tmp_path
 def test_device(volver: State, tmp_path: Path) -> None:
     net = import_checkpoint(write(tmp_path / "a.pt", volver), device="meta")
     assert {t.device.type for t in net.state_dict().values()} == {"meta"}
+
+
+def test_a_state_dict_instead_of_a_file() -> None:
+    with pytest.raises(
+        TypeError, match=r"path must be the name of a file, got dict; write a state dict with torch\.save"
+    ):
+        import_checkpoint({"a": torch.zeros(1)})  # type: ignore[arg-type]

@@ -214,6 +214,19 @@ def test_moved_grids_refine_exactly_too(name: str) -> None:
     assert relative(edges(layer, x), before) < 1e-12
 
 
+@pytest.mark.parametrize("name", ["BSpline", "Hat"])
+def test_unequal_intervals_refine_exactly_too(name: str) -> None:
+    """Heavy tails put the grid's inner intervals a thousand times closer than the outer; none may go unseen."""
+    torch.manual_seed(0)
+    x = torch.randn(2000, 3, dtype=torch.float64) ** 3
+    layer = KANLinear(3, 2, getattr(fk, name)(), norm=None, dtype=torch.float64)
+    layer.update_grid(x)
+    before = layer(x)
+    error = layer.refine({"BSpline": 10, "Hat": 15}[name])
+    assert error < 1e-12
+    assert (layer(x) - before).norm() / before.norm() < 1e-12
+
+
 @pytest.mark.parametrize("family", [RSWAF, fk.Gaussian], ids=["rswaf", "gaussian"])
 def test_bumps_refine_to_a_thousandth(family: Any) -> None:
     layer = KANLinear(16, 16, family(5, (-1.0, 1.0)), norm=None, dtype=torch.float64)

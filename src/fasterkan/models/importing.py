@@ -80,6 +80,11 @@ def import_checkpoint(
 
     Source: A. Delis, FasterKAN (2024), and the projects of the table.
     """
+    if not isinstance(path, str | Path):
+        raise TypeError(
+            f"{_NAME}: path must be the name of a file, got {type(path).__name__}; write a state dict with torch.save "
+            "first"
+        )
     if source not in SOURCES:
         near = difflib.get_close_matches(str(source), SOURCES, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}? " if near else ""

@@ -77,7 +77,8 @@ class GridCare(nn.Module):
 
         Exact (1e-12 in float64) where the finer functions contain the old ones: B-splines and hats with a multiple of
         the intervals, polynomials and Fourier series. RSWAF and Gaussian bumps get some centres beyond the ends of
-        the grid and keep their functions to about 3e-4.
+        the grid and keep their functions to about 3e-4 on even grids, and less well
+        on very uneven ones, as the returned error says: one width a feature does not suit all of them.
 
         Args:
             num: the new count, in the family's own word: `num_grids`, `grid_size`, `degree` or `num_frequencies`.

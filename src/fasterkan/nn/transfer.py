@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..bases import Basis, Params
+from ..bases._grid import subdivided
 from .feature_norm import FeatureScaling
 from .row_norm import RowNorm
 
@@ -89,14 +90,17 @@ def behind_norm(layer: KANLinear, x: Tensor) -> Tensor:
 def nodes(basis: Basis, tensors: Params, in_features: int) -> tuple[Tensor, int]:
     """Return points z [S, I] to compare functions at, float64, and how many of them, the first, lie on the grid.
 
-    They are evenly spread over each feature's grid (without one, over grid_range). For ordered families of global
-    support some lie beyond its ends too, as far as the last centres do: OUTSIDE is their importance.
+    They are spread as each feature's grid, evenly in each of its intervals, however unequal these are (without a grid,
+    evenly over grid_range). For ordered families of global support some lie beyond its ends too, as far as the last
+    centres do: OUTSIDE is their importance.
     """
     grid, sites = basis.grid_of(tensors), basis.sites(tensors)
-    ends = torch.tensor(basis.grid_range, dtype=torch.float64, device="cpu") if grid is None else grid[..., [0, -1]]
-    low, high = ends.expand(in_features, 2).unbind(-1)
+    if grid is None:
+        grid = torch.tensor(basis.grid_range, dtype=torch.float64, device="cpu")
+    grid = grid.expand(in_features, -1)
+    low, high = grid[:, 0], grid[:, -1]
     count = 8 * max(8, basis.num_basis) + 1
-    z = _between(low, high, count)
+    z = subdivided(grid, count).mT
     if sites is None or basis.support == "compact":
         return z, count
     first, last = sites[..., [0, -1]].expand(in_features, 2).unbind(-1)
