@@ -134,6 +134,24 @@ def matmul_precision() -> str:
     return table(head, body, where(machine, "python benchmarks/matmul_precision.py"))
 
 
+def products() -> str:
+    """The two products of rows with the weight, in both forms."""
+    machine, rows = read("products")
+    cells = {(tuple(row["shape"]), row["form"], row["what"]): row for row in rows}
+    body = [
+        [
+            f"{n} x {c}, {o} outputs",
+            *(f"{cells[(n, c, o), form, what]['median_ms']:.2f}" for what in ("y", "dphi") for form in forms),
+            *(f"{cells[(n, c, o), form, 'y']['error']:.0e}" for form in forms),
+        ]
+        for forms in (("product", "convolution"),)
+        for n, c, o in dict.fromkeys(tuple(row["shape"]) for row in rows)
+    ]
+    head = ["rows x functions", "y, product, ms", "convolution", "dphi, product, ms", "convolution"]
+    head += ["error of y, product", "convolution"]
+    return table(head, body, where(machine, "python benchmarks/products.py"))
+
+
 def chunk_size() -> str:
     """Step time by chunk, on the CPU and on a GPU."""
     columns = {}
@@ -220,6 +238,61 @@ def bench_table(task: str, name: str = "bench_cpu") -> str:
         f"`fasterkan bench --task {task} --peers PEERS`. The MLP of each cell has the parameters of its first row."
     )
     return table(head, body + mlps, note + command)
+
+
+def presets() -> str:
+    """Each preset beside the project it stands for: step, memory, and the loss after equal steps."""
+    machine, rows = read("bench_cpu")
+    cells = {(row["task"], row["family"], row["subject"]): row for row in rows if "failed" not in row}
+    pairs = {
+        "FasterKAN": ("FasterKAN", "faster-kan"),
+        "FastKAN": ("fk.FastKAN", "fast-kan"),
+        "efficient-KAN": ("fk.EfficientKAN", "efficient-kan"),
+        "pykan": ("fk.PyKAN", "pykan"),
+        "ChebyKAN": ("fk.ChebyKAN", "ChebyKAN"),
+        "KAL-Net": ("fk.KALNet", "torchkan KAL-Net"),
+        "Wav-KAN": ("fk.WavKAN", "Wav-KAN"),
+        "FourierKAN": ("fk.FourierKAN", "FourierKAN"),
+        "ReLU-KAN": ("fk.ReLUKAN", "ReLU-KAN"),
+        "RBF-KAN": ("fk.RBFKAN", "RBF-KAN"),
+    }
+    body = []
+    for family, (ours, theirs) in pairs.items():
+        line = [f"`{ours}`"]
+        for task in ("mnist", "flat"):
+            a, b = cells.get((task, family, ours)), cells.get((task, family, theirs))
+            if a is None or b is None:
+                line += ["", "not run", ""]
+                continue
+            line += [
+                f"{a['step']['median']:.1f} / {b['step']['median']:.1f}",
+                f"{b['step_ratio']['median'] / a['step_ratio']['median']:.2f}",
+                f"{a['peak_mib']:.0f} / {b['peak_mib']:.0f}",
+            ]
+        body.append(line)
+    head = ["preset", "step ms, ours / theirs", "times as fast", "MiB, ours / theirs"]
+    head += ["[1000, 1000, 1], step ms", "times as fast", "MiB"]
+    note = where({**machine, "vector": machine["device"]}, "fasterkan bench --task mnist --task flat --peers PEERS")
+    return table(head, body, f"[784, 256, 10], batch 64, K 8, and [1000, 1000, 1], batch 100, K 10. {note}")
+
+
+def equal_losses() -> str:
+    """From the same imported weights: losses after equal steps."""
+    _, rows = read("equal_losses")
+    body = [
+        [
+            row["peer"],
+            row["form"],
+            f"{row['output_difference']:.0e}",
+            f"{row['first_loss'][0]:.4f}",
+            f"{row['last_loss'][0]:.4f} / {row['last_loss'][1]:.4f}",
+        ]
+        for row in rows
+    ]
+    head = ["project", "its network", "outputs differ by", "first loss", "last ten losses, theirs / ours"]
+    return table(
+        head, body, "AdamW on MNIST, batches of 64, 100 steps; `python benchmarks/equal_losses.py --peers PEERS`"
+    )
 
 
 def bench_peers() -> str:
@@ -331,10 +404,13 @@ TABLES: dict[str, Callable[[], str]] = {
     "mnist-gpu": mnist_gpu,
     "matmul-precision": matmul_precision,
     "chunk-size": chunk_size,
+    "products": products,
     "conv": conv,
     "volver-epoch": volver_epoch,
     "basis-properties": basis_properties,
     "small-function": small_function,
+    "presets": presets,
+    "equal-losses": equal_losses,
     "bench-peers": bench_peers,
     "bench-losses": bench_losses,
     **{f"bench-{task}": lambda task=task: bench_table(task) for task in ("published", "mnist", "flat", "square")},

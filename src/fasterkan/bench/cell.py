@@ -24,6 +24,8 @@ _EDGEWISE_LIMIT = 6e9
 """Bytes above which a subject that expands [N, O, I] numbers is not run."""
 _EDGEWISE_COPIES = 8
 """Such tensors that a step holds at a time, about."""
+_LOSS_LIMIT = 300.0
+"""Milliseconds of a step above which the loss after the task's steps is not measured."""
 
 
 @dataclasses.dataclass
@@ -87,7 +89,7 @@ def measure(task: Task, family: Family, subjects: Sequence[Subject], seconds: fl
         found = exactness(entry.model, data) if task.mode == "eager" else None
         if found is not None:
             rows[name]["exactness"] = {**dataclasses.asdict(found), "wrong": found.wrong}
-        if task.train_steps:
+        if task.train_steps and Spread.of(steps[name]).median < _LOSS_LIMIT:
             rows[name]["loss"] = _loss_after(entry.model, task, data)
     return list(rows.values())
 
