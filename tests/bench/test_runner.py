@@ -90,7 +90,7 @@ def test_what_does_not_fit_is_not_run(tmp_path, family, monkeypatch):
 
 def test_a_task_for_a_device_that_is_not_here(tmp_path, family):
     if torch.cuda.is_available():
-        pytest.skip("there is one here")
+        pytest.skip("this machine has a GPU; the test is about the message of one without")
     with pytest.raises(ValueError, match="device 'cuda' cannot be used here"):
         bench([TASKS["gpu-mnist"]], [family], tmp_path / "r.jsonl")
     assert not (tmp_path / "r.jsonl").exists()

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from .._check import increasing, positive_number, whole_number
-from ._base import Basis, Params
-from ._grid import continued, finer_beyond, mean_distance, subdivided
+from .._check import positive_number
+from ._base import Params
+from ._centred import _Centred
+from ._grid import continued, mean_distance, subdivided
 from ._sums import total
 
 _NAME = "Gaussian"
 
 
 @dataclasses.dataclass(frozen=True)
-class Gaussian(Basis):
+class Gaussian(_Centred):
     """Bumps phi_k(z) = exp(-((z - u_k) / h)^2) around the centres u_k of a grid, h being `denominator`.
 
     Args:
@@ -53,22 +54,7 @@ class Gaussian(Basis):
     beyond: int = 0
 
     def __post_init__(self) -> None:
-        beyond = whole_number(_NAME, "beyond", self.beyond, 0)
-        count = whole_number(_NAME, "num_grids", self.num_grids, 2)
-        ends = increasing(_NAME, "grid_range", self.grid_range)
-        if len(ends) != 2:
-            raise ValueError(f"{_NAME}: grid_range must be two numbers (first, last), got {ends}")
-        if self.grid is not None:
-            centres = increasing(_NAME, "grid", self.grid)
-            if count not in (Gaussian.num_grids, len(centres) + 2 * beyond):
-                raise ValueError(f"{_NAME}: grid has {len(centres)} centres, num_grids is {count}; leave one out")
-            count, ends = len(centres) + 2 * beyond, (centres[0], centres[-1])
-            self._set("grid", centres)
-        if (inner := count - 2 * beyond) < 2:
-            raise ValueError(f"{_NAME}: num_grids={count} with beyond={beyond} leaves {inner} centres on the range")
-        self._set("num_grids", count)
-        self._set("grid_range", ends)
-        self._set("beyond", beyond)
+        self._check_grid()
         if self.denominator != "auto":
             if isinstance(self.denominator, str):
                 raise ValueError(f'{_NAME}: denominator must be a number or "auto", got {self.denominator!r}')
@@ -77,22 +63,10 @@ class Gaussian(Basis):
             if not isinstance(getattr(self, flag), bool):
                 raise TypeError(f"{_NAME}: {flag} must be True or False, got {getattr(self, flag)!r}")
 
-    def _set(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
-
-    @property
-    def num_basis(self) -> int:
-        return self.num_grids
-
     @property
     def trainable(self) -> frozenset[str]:
         learned = {"grid": self.train_grid, "denominator": self.train_denominator}
         return frozenset(name for name, on in learned.items() if on)
-
-    @property
-    def spacing(self) -> float:
-        """The mean distance d of neighbouring centres, in units of z."""
-        return (self.grid_range[1] - self.grid_range[0]) / (self.num_grids - 1 - 2 * self.beyond)
 
     def init(
         self,
@@ -101,12 +75,7 @@ class Gaussian(Basis):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> dict[str, Tensor]:
-        if self.grid is None:
-            margin = self.beyond * self.spacing
-            first, last = self.grid_range
-            grid = torch.linspace(first - margin, last + margin, self.num_grids, device=device, dtype=dtype)
-        else:
-            grid = continued(torch.tensor(self.grid, device=device, dtype=dtype), self.beyond)
+        grid = self._centres(device, dtype)
         width = self.spacing if self.denominator == "auto" else self.denominator
         denominator = torch.full((in_features if self.per_feature else 1,), width, device=device, dtype=grid.dtype)
         return {"grid": grid.repeat(in_features, 1) if self.per_feature else grid, "denominator": denominator}
@@ -148,12 +117,6 @@ class Gaussian(Basis):
         grid = params["grid"] / scale.unsqueeze(-1) + center.unsqueeze(-1)  # [I, K]
         return dataclasses.replace(self, per_feature=True), {"grid": grid, "denominator": params["denominator"] / scale}
 
-    def sites(self, params: Params) -> Tensor:
-        return params["grid"]
-
-    def grid_of(self, params: Params) -> Tensor:
-        return params["grid"][..., self.beyond : self.num_grids - self.beyond]
-
     def grid_to(self, params: Params, grid: Tensor) -> tuple[Gaussian, dict[str, Tensor]]:
         """Return one grid [I, n] a feature, and h of its old size in mean distances of the centres."""
         return dataclasses.replace(self, per_feature=True), self._tensors_on(grid, params, self.beyond)
@@ -170,14 +133,8 @@ class Gaussian(Basis):
         Raises:
             ValueError: fewer centres than now.
         """
-        count = whole_number("Gaussian.refine", "num_grids", num, self.num_grids)
-        beyond = finer_beyond(count, self.num_grids, self.beyond)
-        inner, grid, width = count - 2 * beyond, self.grid, self.denominator
-        if grid is not None:
-            grid = tuple(subdivided(torch.tensor(grid, dtype=torch.float64, device="cpu"), inner).tolist())
-        if width != "auto":
-            width = width * (self.num_grids - 2 * self.beyond - 1) / (inner - 1)
-        return dataclasses.replace(self, num_grids=count, denominator=width, grid=grid, beyond=beyond)
+        width, new = self.denominator, dataclasses.replace(self, **self._finer_grid(num))
+        return new if width == "auto" else dataclasses.replace(new, denominator=width * new.spacing / self.spacing)
 
     def refined(
         self, params: Params, num: int, in_features: int, out_features: int

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from .._check import increasing, positive_number, real_number, whole_number
-from ._base import Basis, Params
-from ._grid import continued, finer_beyond, mean_distance, subdivided
+from .._check import positive_number, real_number
+from ._base import Params
+from ._centred import _Centred
+from ._grid import continued, mean_distance, subdivided
+from ._sums import total
 
 _NAME = "RSWAF"
 
 
 @dataclasses.dataclass(frozen=True)
-class RSWAF(Basis):
+class RSWAF(_Centred):
     """Bumps phi_k(z) = 1 - |tanh((z - u_k) / h)|^p around the centres u_k of a grid, 1/h being `inv_denominator`.
 
     With p = 2 this is sech^2(a), a = (z - u_k) / h, evaluated as 4 s (1 - s) with s = sigmoid(-2 |a|): the same
@@ -61,22 +63,7 @@ class RSWAF(Basis):
     beyond: int = 0
 
     def __post_init__(self) -> None:
-        beyond = whole_number(_NAME, "beyond", self.beyond, 0)
-        count = whole_number(_NAME, "num_grids", self.num_grids, 2)
-        ends = increasing(_NAME, "grid_range", self.grid_range)
-        if len(ends) != 2:
-            raise ValueError(f"{_NAME}: grid_range must be two numbers (first, last), got {ends}")
-        if self.grid is not None:
-            centres = increasing(_NAME, "grid", self.grid)
-            if count not in (RSWAF.num_grids, len(centres) + 2 * beyond):
-                raise ValueError(f"{_NAME}: grid has {len(centres)} centres, num_grids is {count}; leave one out")
-            count, ends = len(centres) + 2 * beyond, (centres[0], centres[-1])
-            self._set("grid", centres)
-        if (inner := count - 2 * beyond) < 2:
-            raise ValueError(f"{_NAME}: num_grids={count} with beyond={beyond} leaves {inner} centres on the range")
-        self._set("beyond", beyond)
-        self._set("num_grids", count)
-        self._set("grid_range", ends)
+        self._check_grid()
         self._set("exponent", positive_number(_NAME, "exponent", self.exponent))
         if self.inv_denominator != "auto":
             if isinstance(self.inv_denominator, str):
@@ -88,22 +75,10 @@ class RSWAF(Basis):
             if not isinstance(getattr(self, flag), bool):
                 raise TypeError(f"{_NAME}: {flag} must be True or False, got {getattr(self, flag)!r}")
 
-    def _set(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
-
-    @property
-    def num_basis(self) -> int:
-        return self.num_grids
-
     @property
     def trainable(self) -> frozenset[str]:
         learned = {"grid": self.train_grid, "inv_denominator": self.train_inv_denominator}
         return frozenset(name for name, on in learned.items() if on)
-
-    @property
-    def spacing(self) -> float:
-        """The mean distance d of neighbouring centres, in units of z."""
-        return (self.grid_range[1] - self.grid_range[0]) / (self.num_grids - 1 - 2 * self.beyond)
 
     def init(
         self,
@@ -113,12 +88,7 @@ class RSWAF(Basis):
         dtype: torch.dtype | None = None,
     ) -> dict[str, Tensor]:
         inverse = 1 / (1.2 * self.spacing) if self.inv_denominator == "auto" else self.inv_denominator
-        if self.grid is None:
-            margin = self.beyond * self.spacing
-            first, last = self.grid_range
-            grid = torch.linspace(first - margin, last + margin, self.num_grids, device=device, dtype=dtype)
-        else:
-            grid = continued(torch.tensor(self.grid, device=device, dtype=dtype), self.beyond)
+        grid = self._centres(device, dtype)
         inv_denominator = torch.full(
             (in_features if self.per_feature else 1,), inverse, device=device, dtype=grid.dtype
         )
@@ -164,18 +134,12 @@ class RSWAF(Basis):
         dz = slope.sum(-1) * rate.squeeze(-1) if "z" in wrt else None
         found = {}
         if "grid" in wrt:
-            found["grid"] = _total(slope.flatten(0, -3) * -rate, params["grid"])
+            found["grid"] = total(slope.flatten(0, -3) * -rate, params["grid"])
         if "inv_denominator" in wrt:
             inv_denominator = params["inv_denominator"]
             moment = slope.mul_(offset).sum(-1) * (-2 * inv_denominator.sign())  # [..., I]
-            found["inv_denominator"] = _total(moment.flatten(0, -2), inv_denominator)
+            found["inv_denominator"] = total(moment.flatten(0, -2), inv_denominator)
         return dz, found
-
-    def sites(self, params: Params) -> Tensor:
-        return params["grid"]
-
-    def grid_of(self, params: Params) -> Tensor:
-        return params["grid"][..., self.beyond : self.num_grids - self.beyond]
 
     def grid_to(self, params: Params, grid: Tensor) -> tuple[RSWAF, dict[str, Tensor]]:
         """Return one grid [I, n] a feature, and 1/h for which h keeps its size in mean distances of the centres."""
@@ -192,14 +156,10 @@ class RSWAF(Basis):
         Raises:
             ValueError: fewer centres than now.
         """
-        count = whole_number("RSWAF.refine", "num_grids", num_grids, self.num_grids)
-        beyond = finer_beyond(count, self.num_grids, self.beyond)
-        inner = count - 2 * beyond
-        grid = self.grid if self.grid is None else _finer(self.grid, inner)
-        inverse = self.inv_denominator
-        if inverse != "auto":
-            inverse = inverse * (inner - 1) / (self.num_grids - 2 * self.beyond - 1)
-        return dataclasses.replace(self, num_grids=count, inv_denominator=inverse, grid=grid, beyond=beyond)
+        inverse, new = self.inv_denominator, dataclasses.replace(self, **self._finer_grid(num_grids))
+        if inverse == "auto":
+            return new
+        return dataclasses.replace(new, inv_denominator=inverse * self.spacing / new.spacing)
 
     def refined(self, params: Params, num: int, in_features: int, out_features: int) -> tuple[RSWAF, dict[str, Tensor]]:
         new, old = self.refine(num), self.grid_of(params)
@@ -213,11 +173,6 @@ class RSWAF(Basis):
         return dataclasses.replace(self, per_feature=True), folded
 
 
-def _finer(grid: tuple[float, ...], count: int) -> tuple[float, ...]:
-    """The centres of a finer grid with the same ends."""
-    return tuple(subdivided(torch.tensor(grid, dtype=torch.float64, device="cpu"), count).tolist())
-
-
 def _finite(z: Tensor) -> Tensor:
     """z with +-inf replaced by a number so large that phi and its slope are 0 there, and no product is 0 * inf."""
     large = torch.finfo(z.dtype).max ** 0.5
@@ -227,12 +182,6 @@ def _finite(z: Tensor) -> Tensor:
 def _rate(params: Params) -> Tensor:
     """-2 / |h|, [1, 1] or [I, 1]."""
     return -2 * params["inv_denominator"].abs().unsqueeze(-1)
-
-
-def _total(terms: Tensor, like: Tensor) -> Tensor:
-    """Sum over rows (the first dimension) in float64, then to the shape and dtype of `like`."""
-    exact = terms.dtype if terms.device.type == "mps" else torch.float64  # MPS has no float64
-    return terms.sum(0, dtype=exact).sum_to_size(like.shape).to(like.dtype)
 
 
 def _power(t: Tensor, exponent: float) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -11,8 +10,8 @@ from torch import Tensor
 
 from ..bases import Basis, Params
 from .conv_reference import ConvGeometry, as_panel, kan_conv_reference
-from .recompute import operand_dtype
-from .situation import Situation, fresh, no_autocast
+from .recompute import formula_grads, operand_dtype
+from .situation import Situation, no_autocast
 
 KEEP_BYTES = 4 << 20
 """A basis [B, *S, C, K] up to this size is kept for the backward, with what its derivative needs."""
@@ -70,7 +69,11 @@ class _RecomputeConv(torch.autograd.Function):
         with no_autocast(z):
             dbias = dy.sum((0, *range(2, dy.dim())), dtype=ctx.bias_dtype) if needs["bias"] else None
             if torch.is_grad_enabled() or Situation.of(dy).transformed:
-                grads = _formula_grads(ctx.basis, z, weight, params, ctx.geometry, needs, dy, ctx.dtype)
+                basis, geometry = ctx.basis, ctx.geometry
+                grads = formula_grads(
+                    lambda z, w, p: kan_conv_reference(z, w, None, basis, p, geometry),
+                    *(z, weight, params, needs, dy, ctx.dtype),
+                )
             else:
                 grads = _lean_grads(ctx.basis, z, weight, params, ctx.geometry, needs, dy, ctx.dtype, kept)
         return None, None, None, grads.get("z"), grads.get("weight"), dbias, *(grads.get(k) for k in ctx.names)
@@ -112,31 +115,6 @@ def _lean_grads(
     if dw is not None:
         grads["weight"] = dw.contiguous().view(weight.shape).to(weight.dtype)
     return grads
-
-
-def _formula_grads(
-    basis: Basis,
-    z: Tensor,
-    weight: Tensor,
-    params: Params,
-    geometry: ConvGeometry,
-    needs: Mapping[str, bool],
-    dy: Tensor,
-    dtype: torch.dtype,
-) -> dict[str, Tensor]:
-    """The same gradients by differentiating the formula: with a graph of their own, or batched by a transform."""
-    wanted = [k for k in ("z", "weight", *params) if needs[k]]
-    if not wanted:
-        return {}
-    again = torch.is_grad_enabled()
-    with torch.enable_grad():
-        # Aliases: a weight that z was made of must not collect the gradient that goes through z.
-        inputs = {k: fresh(t, needs[k], graph=again) for k, t in {"z": z, "weight": weight, **params}.items()}
-        with torch.autocast(z.device.type, dtype) if dtype != weight.dtype else nullcontext():
-            tensors = {k: inputs[k] for k in params}
-            y = kan_conv_reference(inputs["z"], inputs["weight"], None, basis, tensors, geometry)
-    grads = torch.autograd.grad(y, [inputs[k] for k in wanted], dy, create_graph=again, materialize_grads=True)
-    return dict(zip(wanted, grads, strict=True))
 
 
 def _kernel(weight: Tensor, dtype: torch.dtype) -> Tensor:

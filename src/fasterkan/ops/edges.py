@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..bases import Basis, Params
-from .recompute import formula_grads, operand_dtype
+from .recompute import formula_grads, linear_formula, operand_dtype
 from .situation import Situation, no_autocast
 
 CHUNK_BYTES = {"cpu": 2 << 20, "cuda": 64 << 20}
@@ -66,7 +66,7 @@ class _Edges(torch.autograd.Function):
         with no_autocast(z):
             dbias = dy.sum(0, dtype=ctx.bias_dtype) if needs["bias"] else None
             if torch.is_grad_enabled() or Situation.of(dy).transformed:
-                grads = formula_grads(ctx.basis, z, weight, params, needs, dy, ctx.dtype)
+                grads = formula_grads(linear_formula(ctx.basis), z, weight, params, needs, dy, ctx.dtype)
             else:
                 grads = _lean_grads(ctx.basis, z, weight, params, needs, dy)
         return None, None, grads.get("z"), grads.get("weight"), dbias, *(grads.get(k) for k in ctx.names)

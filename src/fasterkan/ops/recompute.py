@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -74,7 +74,7 @@ class _Recompute(torch.autograd.Function):
         with no_autocast(z):
             dbias = dy.sum(0, dtype=ctx.bias_dtype) if needs["bias"] else None
             if torch.is_grad_enabled() or Situation.of(dy).transformed:
-                grads = formula_grads(ctx.basis, z, weight, params, needs, dy, ctx.dtype)
+                grads = formula_grads(linear_formula(ctx.basis), z, weight, params, needs, dy, ctx.dtype)
             else:
                 grads = _lean_grads(ctx.basis, z, weight, params, needs, dy, ctx.dtype, kept)
         return None, None, grads.get("z"), grads.get("weight"), dbias, *(grads.get(k) for k in ctx.names)
@@ -124,10 +124,21 @@ def _add_product(total: Tensor | None, a: Tensor, b: Tensor, dtype: torch.dtype)
     return total.add_(a @ b)
 
 
+def linear_formula(basis: Basis) -> Callable[[Tensor, Tensor, Params], Tensor]:
+    """Return the equation of a layer without bias, of (z, weight, params)."""
+    return lambda z, weight, params: kan_linear_reference(z, weight, None, basis, params)
+
+
 def formula_grads(
-    basis: Basis, z: Tensor, weight: Tensor, params: Params, needs: Mapping[str, bool], dy: Tensor, dtype: torch.dtype
+    formula: Callable[[Tensor, Tensor, Params], Tensor],
+    z: Tensor,
+    weight: Tensor,
+    params: Params,
+    needs: Mapping[str, bool],
+    dy: Tensor,
+    dtype: torch.dtype,
 ) -> dict[str, Tensor]:
-    """The same gradients by differentiating the formula: with a graph of their own, or batched by a transform."""
+    """The gradients of `formula(z, weight, params)` by autograd: with a graph, or batched by a transform."""
     wanted = [k for k in ("z", "weight", *params) if needs[k]]
     if not wanted:
         return {}
@@ -136,7 +147,7 @@ def formula_grads(
         # Aliases: a weight that z was made of must not collect the gradient that goes through z.
         inputs = {k: fresh(t, needs[k], graph=again) for k, t in {"z": z, "weight": weight, **params}.items()}
         with torch.autocast(z.device.type, dtype) if dtype != weight.dtype else nullcontext():
-            y = kan_linear_reference(inputs["z"], inputs["weight"], None, basis, {k: inputs[k] for k in params})
+            y = formula(inputs["z"], inputs["weight"], {k: inputs[k] for k in params})
     grads = torch.autograd.grad(y, [inputs[k] for k in wanted], dy, create_graph=again, materialize_grads=True)
     return dict(zip(wanted, grads, strict=True))
 
