@@ -42,7 +42,7 @@ BASES: dict[str, Callable[[], fk.Basis]] = {
     "Sine": fk.Sine,
     "Wavelet": fk.Wavelet,
     "ReLUBump": fk.ReLUBump,
-    "Rational": fk.Rational,
+    "Rational": lambda: fk.Rational(groups=1),  # its groups must divide the inputs, here 3 as well
 }
 MLP = "MLP, parameters of RSWAF"
 

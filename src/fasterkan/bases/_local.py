@@ -13,7 +13,7 @@ from ._base import Basis, Params
 from ._mirrored import MIRRORED, mirrored_slope, mirrored_values
 from ._spline import Cells, Outside, Pieces, cardinal, free_cells, free_pieces, reach, uniform_cells, uniform_pieces
 
-_SMALL = 16
+_SMALL = 10
 """K up to which every function is computed at every z, as `benchmarks/spline_forms.py` measures."""
 
 

@@ -1,8 +1,8 @@
 """The two products of rows with the weight, by the faster of PyTorch's two libraries for them.
 
 On CPUs PyTorch gives matrix products to MKL and convolutions to oneDNN. MKL takes a slow code path on AMD processors;
-there a convolution whose kernel covers the whole row is the same sum and twice as fast (`benchmarks/products.py`). It
-rounds about twice as much, 6e-7 relative against 3e-7 in float32.
+there a convolution whose kernel covers the whole row is the same sum, up to twice as fast
+(`benchmarks/products.py`). It rounds about twice as much, 6e-7 relative against 3e-7 in float32.
 """
 
 from __future__ import annotations
