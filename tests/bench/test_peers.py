@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+import torch
 
 import fasterkan as fk
 from fasterkan.bench import PEERS, Peer, PeerError
@@ -60,3 +61,15 @@ def test_every_peer_says_where_it_comes_from():
     for name, one in PEERS.items():
         assert name == one.name and one.source.startswith("https://")
         assert one.package or one.folder
+
+
+def test_it_is_imported_once_and_can_be_compiled(checkout):
+    text = (
+        "import torch\nSCALE = 3.0\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        return SCALE * x\n"
+    )
+    (checkout / "theirs" / "fasterkan" / "theirs.py").write_text(text)
+    module = peer().load(checkout)
+    assert peer().load(checkout) is module
+    x = torch.arange(3.0)
+    compiled = torch.compile(module.Net(), backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), 3 * x, rtol=0, atol=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -11,7 +12,7 @@ from torch import nn
 
 import fasterkan as fk
 from fasterkan.bench import FAMILIES, PEERS, SUITES, TASKS, Family, Observer, Peer, Subject, Task, bench, families
-from fasterkan.bench.subjects import EQUAL_FLOPS, EQUAL_PARAMETERS, mlp_of_equal_flops
+from fasterkan.bench.subjects import EQUAL_FLOPS, EQUAL_PARAMETERS, aligned, mlp_of_equal_flops, mlp_of_equal_parameters
 
 TASK = Task("tiny", (6, 5, 3), 8, 8, train_steps=2)
 
@@ -119,6 +120,29 @@ def test_the_mlp_of_equal_flops(widths):
     products = [m.weight for m in net.modules() if isinstance(m, nn.Linear)]
     assert (products[0].shape[1], products[-1].shape[0]) == (widths[0], widths[-1])
     assert 2 * 4 * sum(p.numel() for p in products) == pytest.approx(flops, rel=0.02)
+
+
+@pytest.mark.parametrize(("width", "wanted"), [(8190, 8192), (2047, 2048), (1000, 1000), (993, 992), (61, 61), (1, 1)])
+def test_aligned(width, wanted):
+    assert aligned(width) == wanted
+
+
+def test_the_mlp_of_equal_parameters_is_aligned():
+    kan = fk.KAN([100, 100, 1])
+    net = mlp_of_equal_parameters(kan)
+    assert net.layers_hidden[1] % 8 == 0
+    counts = [sum(p.numel() for p in m.parameters()) for m in (kan, net)]
+    assert counts[1] == pytest.approx(counts[0], rel=0.011)
+
+
+def test_a_task_for_single_families(tmp_path, family):
+    only = dataclasses.replace(TASK, name="only", families=("mine",))
+    others = dataclasses.replace(family, name="others")
+    record = bench([only], [others, family], tmp_path / "r.jsonl", seconds=0.01, threads=1)
+    assert {row["family"] for row in record.rows} == {"mine"}
+    with pytest.raises(ValueError, match=r"nothing to measure.*\(only: mine\)"):
+        bench([only], [others], tmp_path / "s.jsonl", seconds=0.01, threads=1)
+    assert all(set(task.families) <= set(FAMILIES) for task in TASKS.values())
 
 
 def test_growth_tasks_vary_one_size():

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..models import KAN, MLP
+from ..models import KAN
 from . import costs
 from .exactness import FOREIGN, exactness
 from .peers import PeerError
-from .subjects import EQUAL_FLOPS, EQUAL_PARAMETERS, Family, Subject, mlp_of_equal_flops
+from .subjects import EQUAL_FLOPS, EQUAL_PARAMETERS, Family, Subject, mlp_of_equal_flops, mlp_of_equal_parameters
 from .tasks import Task
 from .timing import Spread, interleave, ratios
 from .work import Data, forward_and_step, loss_of, precision
@@ -49,7 +49,7 @@ def measure(task: Task, family: Family, subjects: Sequence[Subject], seconds: fl
         subjects: what to measure, the first one ours.
         seconds: for each of the two timings, forward and step.
     """
-    functions, data = task.functions_of(family.name), Data.of(task)
+    begun, functions, data = time.perf_counter(), task.functions_of(family.name), Data.of(task)
     entries: dict[str, _Entry] = {}
     rows: dict[str, dict[str, Any]] = {}
     for subject in subjects:
@@ -64,7 +64,7 @@ def measure(task: Task, family: Family, subjects: Sequence[Subject], seconds: fl
     first = entries[subjects[0].name]
     assert isinstance(first.model, KAN)
     for name, model in (
-        (EQUAL_PARAMETERS, MLP.like(first.model)),
+        (EQUAL_PARAMETERS, mlp_of_equal_parameters(first.model)),
         (EQUAL_FLOPS, mlp_of_equal_flops(task, costs.flops(functools.partial(_forward, first.model, data)))),
     ):
         subject = Subject(name, lambda widths, k, model=model: model)  # type: ignore[misc]
@@ -77,7 +77,7 @@ def measure(task: Task, family: Family, subjects: Sequence[Subject], seconds: fl
             "subject": name,
             "ours": entry.subject.ours and not name.startswith("MLP"),
             "functions": functions,
-            **_costs(entry, task),
+            **_costs(entry, task, data),
             "forward": dataclasses.asdict(Spread.of(forwards[name])),
             "step": dataclasses.asdict(Spread.of(steps[name])),
             "forward_ratio": dataclasses.asdict(forward_ratios[name]),
@@ -91,6 +91,8 @@ def measure(task: Task, family: Family, subjects: Sequence[Subject], seconds: fl
             rows[name]["exactness"] = {**dataclasses.asdict(found), "wrong": found.wrong}
         if task.train_steps and Spread.of(steps[name]).median < _LOSS_LIMIT:
             rows[name]["loss"] = _loss_after(entry.model, task, data)
+    for row in rows.values():
+        row["cell_seconds"] = time.perf_counter() - begun
     return list(rows.values())
 
 
@@ -119,11 +121,12 @@ def _forward(model: nn.Module, data: Data) -> object:
     return model(data.x)
 
 
-def _costs(entry: _Entry, task: Task) -> dict[str, Any]:
+def _costs(entry: _Entry, task: Task, data: Data) -> dict[str, Any]:
     count = costs.parameters(entry.model)
     about: dict[str, Any] = {"parameters": count, "parameters_per_edge": count / task.edges}
-    if task.mode == "eager":
-        about["forward_flops"], about["step_flops"] = costs.flops(entry.forward), costs.flops(entry.step)
+    eager = forward_and_step(entry.model, dataclasses.replace(task, mode="eager"), data)
+    about["forward_flops"], about["step_flops"] = map(costs.flops, eager)
+    if task.mode != "graph":
         entry.model.zero_grad(set_to_none=True)
         about["peak_mib"] = costs.peak_mib(entry.step, task.device)
         entry.model.zero_grad(set_to_none=True)

@@ -61,9 +61,13 @@ class Peer:
         found = place is not None and place.is_dir()
         if not found and (self.package is None or not _installed(self.module)):
             raise PeerError(f"{self.name} is not here: {self.how}")
+        known = (self.module, place if found else None)
+        if known in _LOADED:
+            return _LOADED[known]
         try:
-            with _alone(self.module.split(".")[0], place if found else None):
-                return importlib.import_module(self.module)
+            with _alone(self.module.split(".")[0], place if found else None, f"peers:{self.name}"):
+                _LOADED[known] = importlib.import_module(self.module)
+            return _LOADED[known]
         except (ImportError, SyntaxError, OSError, RuntimeError, AttributeError) as error:
             raise PeerError(f"{self.name} cannot be imported: {type(error).__name__}: {error}") from error
 
@@ -86,9 +90,16 @@ def _installed(module: str) -> bool:
     return importlib.util.find_spec(module.split(".")[0]) is not None
 
 
+_LOADED: dict[tuple[str, Path | None], ModuleType] = {}
+"""Modules by name and place."""
+
+
 @contextmanager
-def _alone(package: str, place: Path | None) -> Iterator[None]:
-    """Let a name mean one project while it is imported: several call their package `kan` or `fasterkan`."""
+def _alone(package: str, place: Path | None, prefix: str) -> Iterator[None]:
+    """Let a name mean one project while it is imported: several call their package `kan` or `fasterkan`.
+
+    Afterwards its modules are known below `prefix`, by which torch.compile finds their globals.
+    """
     hidden = {n: sys.modules.pop(n) for n in list(sys.modules) if n.split(".")[0] == package}
     if place is not None:
         sys.path.insert(0, str(place))
@@ -99,7 +110,9 @@ def _alone(package: str, place: Path | None) -> Iterator[None]:
         if place is not None:
             sys.path.remove(str(place))
         for name in [n for n in sys.modules if n.split(".")[0] == package]:
-            del sys.modules[name]
+            module = sys.modules.pop(name)
+            module.__name__ = f"{prefix}.{name}"
+            sys.modules[module.__name__] = module
         sys.modules.update(hidden)
 
 

@@ -61,7 +61,7 @@ def bench(
 
     Raises:
         RecordError: the file was begun on another machine.
-        ValueError: the device of a task is not here.
+        ValueError: the device of a task is not here, or no task is measured for these families.
 
     Example:
         >>> record = bench([TASKS["mnist"]], families(["FasterKAN"]), "results.jsonl")
@@ -73,7 +73,10 @@ def bench(
     with _settings(threads):
         record = Record(out, {**machine(torch.device(tasks[0].device)), **versions(), "commit": _commit()})
         available = {family.name: _available(family, place, watcher) for family in families}
-        cells = [(task, family) for task in tasks for family in families]
+        cells = [(t, family) for t in tasks for family in families if not t.families or family.name in t.families]
+        if not cells:
+            told = "; ".join(f"{task.name}: {', '.join(task.families)}" for task in tasks)
+            raise ValueError(f"nothing to measure: these tasks are for single families only ({told})")
         todo = []
         for task, family in cells:
             names = [subject.name for subject in available[family.name]]

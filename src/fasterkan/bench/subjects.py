@@ -82,20 +82,43 @@ def _from_peer(peer: Peer, peers: Path | None) -> Callable[[Sequence[int], int],
     return lambda widths, functions: peer.build(peer.load(peers), widths, functions)
 
 
+def mlp_of_equal_parameters(model: KAN) -> MLP:
+    """Return `MLP.like(model)`, its hidden widths aligned."""
+    first, *hidden, last = MLP.like(model).layers_hidden
+    return MLP([first, *map(aligned, hidden), last])
+
+
+def aligned(width: int) -> int:
+    """Return the nearest multiple of 64, else of 8, where that changes a width by a hundredth at most.
+
+    Matrix products of other sizes are slow on tensor cores; an MLP that anyone chose would not have them.
+    """
+    for step in (64, 8):
+        near = step * round(width / step)
+        if abs(near - width) <= width / 100:
+            return near
+    return width
+
+
 def mlp_of_equal_flops(task: Task, flops: int) -> nn.Module:
-    """Return the MLP of the task's depth whose products in a forward come nearest to `flops` (2 a multiply-add)."""
+    """Return the MLP of the task's depth whose products in a forward come nearest to `flops`, its widths aligned.
+
+    Args:
+        task: for the ends and the rows.
+        flops: of a forward, 2 a multiply-add.
+    """
     per_row, depth = flops / (2 * task.batch), len(task.widths) - 1
     inputs, outputs = task.widths[0], task.widths[-1]
     if depth == 1:
         hidden = round(per_row / (inputs + outputs))
-        return MLP([inputs, max(1, hidden), outputs])
+        return MLP([inputs, aligned(max(1, hidden)), outputs])
     inner = depth - 2
     if inner == 0:
         hidden = round(per_row / (inputs + outputs))
     else:
         half = (inputs + outputs) / (2 * inner)
         hidden = round((half * half + per_row / inner) ** 0.5 - half)
-    return MLP([inputs, *[max(1, hidden)] * (depth - 1), outputs])
+    return MLP([inputs, *[aligned(max(1, hidden))] * (depth - 1), outputs])
 
 
 def _ours(name: str, build: Callable[[Sequence[int], int], nn.Module], about: str = "") -> Subject:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 Precision = Literal["float32", "tf32", "bf16"]
 Mode = Literal["eager", "compiled", "graph"]
@@ -24,6 +24,7 @@ class Task:
         precision: "float32", "tf32" (TensorFloat32 products), "bf16" (autocast).
         mode: "eager", "compiled" (torch.compile), "graph" (a CUDA graph of the whole step).
         device: "cpu" or "cuda".
+        families: names of those that are measured; () means all. Where each subject is compiled, that takes long.
         train_steps: steps of AdamW after which the loss is compared; 0 compares none.
         about: where the shape comes from.
     """
@@ -36,6 +37,7 @@ class Task:
     precision: Precision = "float32"
     mode: Mode = "eager"
     device: str = "cpu"
+    families: tuple[str, ...] = ()
     train_steps: int = 0
     about: str = ""
 
@@ -53,16 +55,23 @@ MNIST, SQUARE, FLAT = (784, 256, 10), (1024, 1024, 1024), (1000, 1000, 1)
 _PUBLISHED = MappingProxyType({"efficient-KAN": 8, "KAL-Net": 4, "ChebyKAN": 5})
 
 
-def _growth() -> list[Task]:
+_COMPILED = ("FasterKAN", "FastKAN", "efficient-KAN", "ChebyKAN", "B-spline layers")
+
+GROWTH: dict[str, dict[str, int]] = {
+    "growth": {"N": 256, "I": 256, "O": 256, "K": 8},
+    "gpu-growth": {"N": 8192, "I": 1024, "O": 1024, "K": 8},
+}
+"""The layer from which one size at a time grows, by the prefix of the tasks' names."""
+
+
+def _growth(prefix: str, points: Mapping[str, Sequence[int]], **options: Any) -> list[Task]:
     """One layer, one of its four sizes at a time."""
-    base = {"N": 256, "I": 256, "O": 256, "K": 8}
-    points = {"N": (16, 256, 2048), "I": (32, 1024), "O": (32, 1024), "K": (16, 32, 128)}
     tasks = []
     for axis, values in points.items():
         for value in values:
-            size = {**base, axis: value}
-            widths = (size["I"], size["O"])
-            tasks.append(Task(f"growth-{axis}{value}", widths, size["N"], size["K"], about=f"growth with {axis}"))
+            size = {**GROWTH[prefix], axis: value}
+            name, widths = f"{prefix}-{axis}{value}", (size["I"], size["O"])
+            tasks.append(Task(name, widths, size["N"], size["K"], about=f"growth with {axis}", **options))
     return tasks
 
 
@@ -71,24 +80,28 @@ _CPU = [
     Task("mnist", MNIST, 64, 8, train_steps=50, about="the network of the MNIST examples"),
     Task("flat", FLAT, 100, 10, train_steps=50, about="the public KAN benchmark, G = 10"),
     Task("square", SQUARE, 256, 8, about="wide layers"),
-    *_growth(),
+    Task("mnist-compiled", MNIST, 64, 8, mode="compiled", families=("FasterKAN",), about="torch.compile"),
+    *_growth("growth", {"N": (16, 256, 2048), "I": (32, 1024), "O": (32, 1024), "K": (16, 32, 128)}),
 ]
+_WIDE: dict[str, Any] = {"widths": SQUARE, "batch": 8192, "device": "cuda", "about": "wide layers"}
+_GRAPH: dict[str, Any] = {"precision": "tf32", "mode": "graph", "device": "cuda", "about": "a step as a CUDA graph"}
 _GPU = [
-    Task("gpu-mnist-graph", MNIST, 64, 8, precision="tf32", mode="graph", device="cuda", about="small batch"),
-    Task("gpu-mnist", MNIST, 64, 8, precision="tf32", device="cuda", about="small batch, eager"),
+    Task("gpu-mnist", MNIST, 64, precision="tf32", device="cuda", about="small batch"),
+    Task("gpu-mnist-graph", MNIST, 64, **_GRAPH),
+    Task("gpu-mnist-graph-1024", MNIST, 1024, **_GRAPH),
     Task("gpu-flat", FLAT, 100, 10, precision="tf32", device="cuda", about="the public KAN benchmark, G = 10"),
-    Task("gpu-square-fp32", SQUARE, 8192, 8, device="cuda", about="wide layers"),
-    Task("gpu-square-tf32", SQUARE, 8192, 8, precision="tf32", device="cuda", about="wide layers"),
-    Task("gpu-square-bf16", SQUARE, 8192, 8, precision="bf16", device="cuda", about="wide layers"),
-    Task(
-        "gpu-square-bf16-compiled",
-        SQUARE,
-        8192,
-        8,
+    Task("gpu-square-fp32", **_WIDE),
+    Task("gpu-square-tf32", **_WIDE, precision="tf32"),
+    Task("gpu-square-bf16", **_WIDE, precision="bf16"),
+    Task("gpu-square-tf32-compiled", **_WIDE, precision="tf32", mode="compiled", families=_COMPILED),
+    Task("gpu-square-bf16-compiled", **_WIDE, precision="bf16", mode="compiled", families=_COMPILED),
+    *_growth(
+        "gpu-growth",
+        {"N": (512, 8192, 65536), "I": (128, 4096), "O": (128, 4096), "K": (16, 32, 128)},
         precision="bf16",
         mode="compiled",
         device="cuda",
-        about="wide layers",
+        families=("FasterKAN",),
     ),
 ]
 
