@@ -8,42 +8,17 @@ A table stands between `<!-- table: NAME -->` and `<!-- end -->`; NAME is a key 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import statistics
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parents[1]
-RESULTS = Path(__file__).parent / "results"
-STUDIES = ROOT / "studies" / "results"
+import _bench_tables as bench
+import _fit_table
+import _which_basis_text as which_basis
+from _markdown import ROOT, read, read_study, table, where
+from _which_basis import Results
+
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
-
-
-def read(name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the machine and the rows of `results/NAME.jsonl`."""
-    first, *rows = (json.loads(line) for line in (RESULTS / f"{name}.jsonl").read_text().splitlines())
-    return first["machine"], rows
-
-
-def read_study(name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the machine and the rows of `studies/results/NAME.jsonl`."""
-    first, *rows = (json.loads(line) for line in (STUDIES / f"{name}.jsonl").read_text().splitlines())
-    return first["machine"], rows
-
-
-def table(head: list[str], body: list[list[str]], note: str) -> str:
-    """Return a Markdown table with a line about where it comes from."""
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n{note}\n"
-
-
-def where(machine: dict[str, Any], command: str) -> str:
-    """Say on what and with which command the figures were made."""
-    return (
-        f"{machine['cpu']} ({machine['vector']}), {machine['threads']} threads, PyTorch {machine['torch']}; `{command}`"
-    )
 
 
 def initialisation() -> str:
@@ -203,79 +178,6 @@ def mnist_gpu() -> str:
     return table(head, body, note)
 
 
-def bench_table(task: str, name: str = "bench_cpu") -> str:
-    """One task of `fasterkan bench`: every subject beside the MLP of its cell."""
-    machine, rows = read(name)
-    rows = [row for row in rows if row["task"] == task]
-    body, mlps = [], []
-    for row in rows:
-        if "failed" in row:
-            body.append([row["subject"], *[""] * 6, row["failed"].partition(": ")[2]])
-            continue
-        marks = []
-        if (found := row.get("exactness")) and found["wrong"]:
-            worst = {"values": found["values"], "dx": found["input_gradient"], "dW": found["parameter_gradient"]}
-            limits = {"values": 1e-3, "dx": 1e-4, "dW": 1e-4}
-            marks = [f"wrong {key} ({error:.0e})" for key, error in worst.items() if error and error > limits[key]]
-        cells = [
-            f"**{row['subject']}**" if row["ours"] else row["subject"],
-            f"{row['parameters']:,}",
-            f"{row['parameters_per_edge']:.1f}",
-            f"{row['forward']['median']:.2f}",
-            f"{row['step']['median']:.2f}",
-            f"{row['step_ratio']['median']:.2f} ({row['step_ratio']['p20']:.2f} to {row['step_ratio']['p80']:.2f})",
-            f"{row['peak_mib']:.0f}" if "peak_mib" in row else "",
-            ", ".join(marks),
-        ]
-        if row["subject"].startswith("MLP"):
-            if row["family"] == "FasterKAN":
-                mlps.append(cells)
-        else:
-            body.append(cells)
-    head = ["", "parameters", "an edge", "forward ms", "step ms", "step / MLP's (p20 to p80)", "MiB", ""]
-    note = f"{machine['cpu']}, {machine['threads']} threads, {machine['device']}, PyTorch {machine['torch']}; "
-    command = (
-        f"`fasterkan bench --task {task} --peers PEERS`. The MLP of each cell has the parameters of its first row."
-    )
-    return table(head, body + mlps, note + command)
-
-
-def presets() -> str:
-    """Each preset beside the project it stands for: step, memory, and the loss after equal steps."""
-    machine, rows = read("bench_cpu")
-    cells = {(row["task"], row["family"], row["subject"]): row for row in rows if "failed" not in row}
-    pairs = {
-        "FasterKAN": ("FasterKAN", "faster-kan"),
-        "FastKAN": ("fk.FastKAN", "fast-kan"),
-        "efficient-KAN": ("fk.EfficientKAN", "efficient-kan"),
-        "pykan": ("fk.PyKAN", "pykan"),
-        "ChebyKAN": ("fk.ChebyKAN", "ChebyKAN"),
-        "KAL-Net": ("fk.KALNet", "torchkan KAL-Net"),
-        "Wav-KAN": ("fk.WavKAN", "Wav-KAN"),
-        "FourierKAN": ("fk.FourierKAN", "FourierKAN"),
-        "ReLU-KAN": ("fk.ReLUKAN", "ReLU-KAN"),
-        "RBF-KAN": ("fk.RBFKAN", "RBF-KAN"),
-    }
-    body = []
-    for family, (ours, theirs) in pairs.items():
-        line = [f"`{ours}`"]
-        for task in ("mnist", "flat"):
-            a, b = cells.get((task, family, ours)), cells.get((task, family, theirs))
-            if a is None or b is None:
-                line += ["", "not run", ""]
-                continue
-            line += [
-                f"{a['step']['median']:.1f} / {b['step']['median']:.1f}",
-                f"{b['step_ratio']['median'] / a['step_ratio']['median']:.2f}",
-                f"{a['peak_mib']:.0f} / {b['peak_mib']:.0f}",
-            ]
-        body.append(line)
-    head = ["preset", "step ms, ours / theirs", "times as fast", "MiB, ours / theirs"]
-    head += ["[1000, 1000, 1], step ms", "times as fast", "MiB"]
-    note = where({**machine, "vector": machine["device"]}, "fasterkan bench --task mnist --task flat --peers PEERS")
-    return table(head, body, f"[784, 256, 10], batch 64, K 8, and [1000, 1000, 1], batch 100, K 10. {note}")
-
-
 def equal_losses() -> str:
     """From the same imported weights: losses after equal steps."""
     _, rows = read("equal_losses")
@@ -293,45 +195,6 @@ def equal_losses() -> str:
     return table(
         head, body, "AdamW on MNIST, batches of 64, 100 steps; `python benchmarks/equal_losses.py --peers PEERS`"
     )
-
-
-def bench_peers() -> str:
-    """The other projects and how to get them."""
-    from fasterkan.bench import FAMILIES, PEERS
-
-    _, rows = read("bench_cpu")
-    versions = {row["subject"]: row["version"] for row in rows if "version" in row}
-    body = [
-        [family.name, f"[{name}]({PEERS[name].source})", f"`{PEERS[name].how}`", versions.get(name, "not measured")]
-        for family in FAMILIES.values()
-        for name in family.peers
-    ]
-    return table(["family", "project", "how to get it", "measured here"], body, "`fasterkan bench --list`")
-
-
-def bench_losses(name: str = "bench_cpu") -> str:
-    """The tasks in which another subject than ours has the fastest step or forward; projects marked wrong left out."""
-    _, rows = read(name)
-    body = []
-    for task in dict.fromkeys(row["task"] for row in rows):
-        own = [row for row in rows if row["task"] == task and "failed" not in row]
-        for what in ("step", "forward"):
-            ratio = f"{what}_ratio"
-            ours = min((row for row in own if row["ours"]), key=lambda row: row[ratio]["median"])
-            better = [
-                row
-                for row in own
-                if not row["ours"]
-                and row["subject"] != "MLP, equal FLOPs"
-                and not row.get("exactness", {}).get("wrong")
-                and row[ratio]["median"] < ours[ratio]["median"]
-            ]
-            best = {row["subject"]: row for row in sorted(better, key=lambda row: -row[ratio]["median"])}
-            if best:
-                faster = ", ".join(f"{n} {row[ratio]['median']:.2f}" for n, row in reversed(best.items()))
-                body.append([task, what, f"{ours['subject']} {ours[ratio]['median']:.2f}", faster])
-    head = ["task", "", "our fastest, by the MLP's time", "faster"]
-    return table(head, body, "Times by that of the MLP of equal parameters in the same cell.")
 
 
 def basis_properties() -> str:
@@ -394,7 +257,89 @@ def conv() -> str:
     return table(head, body, where(machine, "python benchmarks/conv.py --torch-conv-kan CHECKOUT"))
 
 
+def rswaf_bspline_function() -> str:
+    """The RSWAF nearest to the cubic B-spline, for each spacing."""
+    _, rows = read_study("rswaf_bspline")
+    body = [
+        [
+            f"{row['spacing']:g}",
+            f"{row['scale']:.4f}",
+            f"{row['width_by_spacing'] * row['spacing']:.4f}",
+            f"{row['width_by_spacing']:.4f}",
+            f"{row['largest_error']:.4f}",
+        ]
+        for row in rows
+        if row["kind"] == "function"
+    ]
+    head = ["spacing d", "best scale", "best width h", "h / d", "largest error"]
+    return table(head, body, "The spline's own height is 0.6667. `python studies/rswaf_bspline.py`")
+
+
+def rswaf_bspline_layer() -> str:
+    """How well RSWAFs fit every edge of a trained spline layer."""
+    _, rows = read_study("rswaf_bspline")
+    rows = [row for row in rows if row["kind"] == "layer"]
+    body = [
+        [
+            str(row["rswaf_functions"]),
+            *(f"{row[key]:.4f}" for key in ("median_error", "p95_error", "largest_error")),
+        ]
+        for row in rows
+    ]
+    head = ["RSWAFs an edge", "error, median edge", "95th percentile", "worst edge"]
+    inputs, outputs = rows[0]["layer"]
+    note = (
+        f"{rows[0]['edges']:,} edges of [{inputs}, {outputs}], {rows[0]['spline_functions']} cubic B-splines each; the "
+        f"network has {100 * rows[0]['validation_accuracy']:.2f} % on MNIST's validation images. "
+    )
+    return table(head, body, note + "`python studies/rswaf_bspline.py`")
+
+
+def which_basis_results() -> Results:
+    """The results of studies/which_basis.py."""
+    return Results(read_study("which_basis")[1])
+
+
+def which_basis_times() -> str:
+    """Where they were made."""
+    machine, rows = read_study("which_basis")
+    threads = sorted({row["threads"] for row in rows})
+    return where({**machine, "threads": " or ".join(map(str, threads))}, which_basis.COMMAND) + "\n"
+
+
+def prune_mnist() -> str:
+    """The networks of `make mnist`, pruned to a tenth of their edges."""
+    machine, rows = read("prune_mnist")
+    body = []
+    for row in rows:
+        before, after = row["before"], row["after"]
+        for name, one, shape in (
+            (row["run"], before, ""),
+            ("pruned", after, f" ({', '.join(map(str, [row['inputs'], *row['widths'][1:]]))})"),
+        ):
+            body.append(
+                [
+                    name + shape,
+                    f"{one['edges']:,}",
+                    f"{one['parameters']:,}",
+                    f"{100 * one['validation_accuracy']:.2f} %",
+                    f"{100 * one['test_accuracy']:.2f} %",
+                    f"{one['forward']['median_ms']:.2f}",
+                    f"{one['step']['median_ms']:.2f}",
+                ]
+            )
+        speeds = [f"{before[what]['median_ms'] / after[what]['median_ms']:.2f} x" for what in ("forward", "step")]
+        lost = [f"{100 * (after[f'{p}_accuracy'] - before[f'{p}_accuracy']):+.2f}" for p in ("validation", "test")]
+        left = [f"{100 * after[what] / before[what]:.1f} %" for what in ("edges", "parameters")]
+        body.append(["left, lost in points, times as fast", *left, *lost, *speeds])
+    head = ["batch 64", "edges", "parameters", "validation", "test", "forward ms", "step ms"]
+    return table(head, body, where(machine, "python benchmarks/prune_mnist.py"))
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "prune-mnist": prune_mnist,
+    "fit": _fit_table.fit,
+    "fit-outliers": _fit_table.outliers,
     "initialisation": initialisation,
     "cpu-layer": cpu_layer,
     "cpu-layer-turn1": lambda: cpu_layer("cpu_layer_turn1", " --turn 1"),
@@ -409,11 +354,17 @@ TABLES: dict[str, Callable[[], str]] = {
     "volver-epoch": volver_epoch,
     "basis-properties": basis_properties,
     "small-function": small_function,
-    "presets": presets,
     "equal-losses": equal_losses,
-    "bench-peers": bench_peers,
-    "bench-losses": bench_losses,
-    **{f"bench-{task}": lambda task=task: bench_table(task) for task in ("published", "mnist", "flat", "square")},
+    "rswaf-bspline-function": rswaf_bspline_function,
+    "rswaf-bspline-layer": rswaf_bspline_layer,
+    "which-basis-answer": lambda: which_basis.answer(which_basis_results()),
+    "which-basis-best": lambda: table(*which_basis.best(which_basis_results())),
+    "which-basis-places": lambda: table(*which_basis.ranks(which_basis_results())),
+    "which-basis-losses": lambda: table(*which_basis.losses(which_basis_results())),
+    "which-basis-warnings": lambda: which_basis.warnings(which_basis_results()),
+    "which-basis-all": lambda: which_basis.everything(which_basis_results()),
+    "which-basis-machine": which_basis_times,
+    **bench.TABLES,
 }
 
 

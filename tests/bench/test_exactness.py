@@ -98,3 +98,9 @@ def test_the_model_is_left_alone():
     before = {k: v.clone() for k, v in net.state_dict().items()}
     exactness(net, Data.of(TASK))
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+
+
+def test_a_constant_network_is_told():
+    found = exactness(nn.Sequential(nn.Linear(6, 1), nn.LayerNorm(1)), Data.of(Task("one", (6, 1), 20)))
+    assert (found.values, found.input_gradient, found.wrong) == (0.0, 0.0, False)
+    assert found.reason == "its output does not depend on its input"

@@ -65,7 +65,7 @@ def test_prune_a_network_to_read(call, table):
     assert report["removed_inputs"] == [1]
     assert report["after"]["edges"] < report["before"]["edges"] == 16
     assert (folder / "report.txt").read_text() in said.out
-    assert "inputs gone x2" in said.out
+    assert "inputs gone b" in said.out
     x, y, _ = read_table(model.with_name("data.csv"), ["y"])
     small = fk.from_pretrained(folder)
     assert float((small(x) - y).square().mean().detach()) < 0.01

@@ -118,6 +118,16 @@ def test_the_network_given_is_left_as_it_was(fitted):
     assert not first.net.training
 
 
+def test_logits_lose_what_plays_no_part_and_the_allowance_is_that_of_the_best_constant_logit(fitted):
+    net, x, y = fitted([3, 3, 1], lambda x: 3 * torch.sin(3 * x[:, :1]) + x[:, 1:2], noise=0.0)
+    p = torch.sigmoid(y)
+    report = fk.prune(net, x, p, loss="logistic", validation=(x, p), tolerance=0.01)
+    assert report.removed_inputs == (2,)
+    best = torch.nn.functional.binary_cross_entropy(p.mean().expand_as(p), p)
+    assert report.loss_allowed == pytest.approx(report.loss_before + 0.01 * (float(best) - report.loss_before))
+    assert "inputs gone c" in report.text(["a", "b", "c"]) and "inputs gone x3" in str(report)
+
+
 def test_what_may_be_removed_is_chosen(fitted):
     net, x, y = fitted([3, 4, 1], lambda x: x[:, :1] ** 2, noise=0.05)
     whole = fk.prune(net, x, y, edges=False, layers=False)
@@ -217,7 +227,8 @@ def test_classifiers_of_many_inputs_become_smaller(edges):
         ({"keep": -0.1}, ValueError, "keep must be within 0 ... 1"),
         ({"rounds": 0}, ValueError, "rounds must be at least 1"),
         ({"validation": 1.0}, ValueError, r"share within 0 ... 1, or a pair \(X, y\), got 1.0"),
-        ({"loss": "rmse"}, ValueError, "\"auto\", \"error\" or loss.*got 'rmse'"),
+        ({"loss": "rmse"}, ValueError, "\"error\", \"logistic\" or loss.*got 'rmse'"),
+        ({"loss": "logistic", "y": 2 * torch.ones(30)}, ValueError, "floating-point targets within 0 ... 1"),
         ({"loss": "error"}, ValueError, "share of wrong labels, y holds torch.float32"),
         ({"y": torch.rand(30, 2)}, ValueError, r"y is torch.float32 \[30, 2\], expected floating-point \[30, 1\]"),
         ({"y": torch.full((30,), float("inf"))}, ValueError, "y holds NaN or infinity"),
@@ -227,8 +238,8 @@ def test_classifiers_of_many_inputs_become_smaller(edges):
         ({"X": torch.rand(3, 3), "y": torch.rand(3), "validation": 0.5}, ValueError, "at least 4"),
     ],
     ids=[
-        "module", "batch-range", "after", "tolerance", "keep", "rounds", "validation", "loss", "error-of-numbers",
-        "targets", "infinite", "labels", "short", "nan", "few-rows",
+        "module", "batch-range", "after", "tolerance", "keep", "rounds", "validation", "loss", "logistic",
+        "error-of-numbers", "targets", "infinite", "labels", "short", "nan", "few-rows",
     ],
 )  # fmt: skip
 def test_bad_calls(change, error, words):

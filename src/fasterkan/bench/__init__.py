@@ -6,10 +6,11 @@ from .peers import PEERS, Peer, PeerError
 from .record import Record, RecordError
 from .runner import Observer, bench
 from .subjects import FAMILIES, Family, Subject, families
-from .tasks import SUITES, TASKS, Task
+from .tasks import GROWTH, SUITES, TASKS, Task
 
 __all__ = [
     "FAMILIES",
+    "GROWTH",
     "PEERS",
     "SUITES",
     "TASKS",

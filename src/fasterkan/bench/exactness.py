@@ -27,7 +27,7 @@ class Exactness:
     parameter_gradient: float | None
     """The same for the parameters."""
     reason: str = ""
-    """Why an error is None."""
+    """Why an error is None, or what else is remarkable."""
 
     @property
     def wrong(self) -> bool:
@@ -52,10 +52,13 @@ def exactness(model: nn.Module, data: Data) -> Exactness:
         double = copy.deepcopy(model).cpu().double()
         with torch.no_grad():
             exact = double(x.double())
-            values = float((single(x).double() - exact).norm() / exact.norm())
+            difference, size = (single(x).double() - exact).norm(), exact.norm()
+            values = 0.0 if difference == 0 else float(difference / size)
         if exact.dtype != torch.float64:
             return Exactness(None, None, None, f"its float64 output is {exact.dtype}")
         gradient = _gradient_errors(double, x.double(), target)
+        if len(exact) > 1 and bool((exact == exact[:1]).all()):
+            return Exactness(values, *gradient, "its output does not depend on its input")
     except FOREIGN as error:
         return Exactness(None, None, None, f"{type(error).__name__}: {error}".partition("\n")[0][:200])
     return Exactness(values, *gradient)

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from .answers import shortened
 from .describe import describe
+from .fitted import is_fitted, load_fitted
 from .saved import load
 from .text import percent
 
@@ -51,6 +53,11 @@ def info_command(
         rows["accuracy"] = (
             f"test {percent(result['test_accuracy'])}, validation {percent(result['validation_accuracy'])} "
             f"after {result['training_seconds']:.1f} s of training"
+        )
+    if is_fitted(path):
+        fitted = load_fitted(path)
+        rows["fitted to"] = (
+            f"{fitted.data}: {', '.join(c.name for c in fitted.targets)} from {shortened(fitted.input_names)}"
         )
     for name, text in rows.items():
         typer.echo(f"{name:<12}{text}")

@@ -23,6 +23,7 @@ functions of one variable (norm="feature"). Needs matplotlib: pip install "faste
 \b
 Examples:
   fasterkan plot runs/first
+  fasterkan plot runs/wine
   fasterkan plot models/wine --table wine.csv --target quality --out pictures
 """
 _KINDS = ("png", "svg")

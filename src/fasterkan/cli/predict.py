@@ -17,34 +17,48 @@ from torch import Tensor
 from ..models import KAN, FasterKANvolver, Pretrained, from_pretrained
 from ..train import RunFolder, RunFolderError
 from ..vision import Digit, ImageError, digit_from_image, find_images
+from .fitted import is_fitted
+from .predict_table import predict_table
 from .text import percent
 
 _BAR = 30
 """Width of the bar of probability 1, in characters."""
 
-HELP = """Say which digits photographs or drawings show.
+HELP = """Say which digits photographs or drawings show, or what a fit to a table says of new rows.
 
-Needs Pillow: pip install "fasterkan[vision]". IMAGES are files, folders or globs.
+Images need Pillow: pip install "fasterkan[vision]". FILES are then image files, folders or globs. Of a run of
+`fasterkan fit` FILES is one CSV file with its columns; it is given back with the predictions behind them.
 
 \b
 Examples:
   fasterkan predict runs/first seven.jpg
   fasterkan predict runs/first scans "more/**/*.png" --json
+  fasterkan predict runs/wine new.csv --out predicted.csv
 
 \b
-Exit codes: 0 all read; 1 some images could not be read (said on stderr); 2 none could, or bad usage.
+Exit codes: 0 all read; 1 some images or rows could not be read (said on stderr); 2 none could, or bad usage.
 """
 
 
 def predict_command(
     run: Annotated[Path, typer.Argument(help="Folder of a run, or of a saved model.")],
-    images: Annotated[list[str], typer.Argument(help="Image files, folders of images, or globs.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each image, a line each.")] = False,
-    top: Annotated[int, typer.Option(min=1, help="Number of classes shown with their probability.")] = 3,
+    files: Annotated[list[str], typer.Argument(help="Image files, folders of images, or globs; or a CSV file.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object for each image or row, a line each.")
+    ] = False,
+    top: Annotated[int, typer.Option(min=1, help="Number of classes shown with their probability; images only.")] = 3,
+    out: Annotated[
+        Path | None, typer.Option(help="File for a table's predictions. [default: stdout]", show_default=False)
+    ] = None,
 ) -> None:
     """Run `fasterkan predict`."""
+    if is_fitted(run):
+        predict_table(run, files, out, as_json=as_json)
+        return
+    if out is not None:
+        raise ValueError("--out is for tables; what is said of images goes to stdout, --json > FILE keeps it")
     model = _load(run)
-    digits, problems = _read(images)
+    digits, problems = _read(files)
     for problem in problems:
         typer.secho(f"error: {problem}", fg="red", err=True)
     if digits:

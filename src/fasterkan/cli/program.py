@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from .._version import __version__
 from ..train import TrainingError
-from . import bench, diagnose, evaluate, info, plot, predict, prune, train
+from . import bench, diagnose, evaluate, fit, info, plot, predict, prune, train
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 _PACKAGE = Path(__file__).parent.parent
@@ -110,6 +110,7 @@ app.command("diagnose", help=diagnose.HELP, epilog=_EPILOG)(diagnose.diagnose_co
 app.command("bench", help=bench.HELP, epilog=_EPILOG)(bench.bench_command)
 app.command("predict", help=predict.HELP, epilog=_EPILOG)(predict.predict_command)
 app.command("plot", help=plot.HELP, epilog=_EPILOG)(plot.plot_command)
+app.command("fit", help=fit.HELP, epilog=_EPILOG)(fit.fit_command)
 app.command("prune", help=prune.HELP, epilog=_EPILOG)(prune.prune_command)
 
 

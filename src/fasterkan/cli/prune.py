@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
 from .._files import write_atomically
+from ..fit import fit
+from ..fit.losses import LossName
 from ..interpret import PruneReport, prune
 from ..models import KAN
 from ..models.pretrained import CONFIG
 from ..train import RunFolderError, TrainConfig, train
+from .answers import errors, outputs_of
+from .fitted import FIT
 from .plot import beside
 from .rows import Rows, load_rows
 
@@ -21,11 +25,13 @@ HELP = """Make a network smaller: without the inputs, nodes, edges and layers th
 
 Writes a folder with the smaller model, as every command reads it, and report.txt and report.json with what went and
 what it cost. Images: the share of wrong labels on the validation images decides, and each round ends with some epochs
-of training as in the run.
+of training as in the run. Of a run of `fasterkan fit` it takes the rows that were fitted, and each round ends with
+a fit; the rows of the test tell what it cost.
 
 \b
 Examples:
   fasterkan prune runs/first --keep 0.1
+  fasterkan prune runs/wine
   fasterkan prune models/wine --table wine.csv --target quality --tolerance 0.01
 """
 
@@ -39,7 +45,9 @@ def prune_command(
         float, typer.Option(help="How much of what it explains may be lost, 0 to 1.", min=0, max=1)
     ] = 0.003,
     keep: Annotated[float, typer.Option(help="Stop at this share of the edges, 0 to 1.", min=0, max=1)] = 0.0,
-    epochs: Annotated[int, typer.Option(help="Of training after each round; images only. 0: none.", min=0)] = 2,
+    epochs: Annotated[
+        int, typer.Option(help="Of training after each round; for a run of `fasterkan fit` a fit. 0: none.", min=0)
+    ] = 2,
     rounds: Annotated[int, typer.Option(help="At most so many.", min=1)] = 6,
     edges: Annotated[bool, typer.Option(help="Remove single edges too, not only whole inputs and nodes.")] = True,
     table: Annotated[Path | None, typer.Option(help="CSV file with a line of names.", show_default=False)] = None,
@@ -63,11 +71,39 @@ def prune_command(
         options |= {"loss": "error", "validation": found.held}
         if epochs:
             options["refit"] = lambda net: _train(net, found, epochs)
+    if found.fitted is not None:
+        if found.fitted.labels is not None:
+            options["loss"] = "logistic"
+        if epochs:
+            options["refit"] = lambda net: _fit(net, found)
     report = prune(found.net, *found.train, **options)
     report.net.save_pretrained(folder)
-    text = {"report.txt": str(report) + "\n", "report.json": json.dumps(_numbers(report), indent=2) + "\n"}
+    said = "\n".join([report.text(found.inputs), *_off(found, report.net)])
+    text = {"report.txt": said + "\n", "report.json": json.dumps(_numbers(report), indent=2) + "\n"}
+    if found.fitted is not None:
+        text[FIT] = found.fitted.to_json()
     write_atomically({folder / name: content.encode() for name, content in text.items()})
-    typer.echo(f"{report}\nwritten to {folder}")
+    typer.echo(f"{said}\nwritten to {folder}")
+
+
+def _fit(net: KAN, found: Rows) -> None:
+    """A fit that goes on from the weights of the network."""
+    assert found.fitted is not None
+    fit(net, *found.train, starts=0, loss=cast(LossName, found.fitted.loss), seed=found.fitted.seed)
+    net.eval()
+
+
+def _off(found: Rows, net: KAN) -> list[str]:
+    """How far off the two networks are on the rows of the test."""
+    if found.fitted is None or found.held is None:
+        return []
+    x, y = found.held
+    both = (errors(found.fitted, outputs_of(each, x), y.double()) for each in (found.net, net))
+    what = "RMSE" if found.fitted.labels is None else "wrong labels, share"
+    return [
+        f"test        {before.target}: {what} {before.error:.4g} -> {after.error:.4g} on {after.rows} rows"
+        for before, after in zip(*both, strict=True)
+    ]
 
 
 def _train(net: KAN, found: Rows, epochs: int) -> None:

@@ -11,8 +11,9 @@ from torch import Tensor
 from ..data import ImageDataset, train_validation_test
 from ..models import KAN
 from ..train import check_fit
+from .fitted import Encoded, Fitted, is_fitted, load_fitted
 from .saved import Saved, load
-from .table import read_table
+from .table import read_table, read_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,14 +24,16 @@ class Rows:
     net: KAN
     train: tuple[Tensor, Tensor]
     held: tuple[Tensor, Tensor] | None
-    """None of a table: its rows serve for both."""
+    """None of a table: its rows serve for both. Of a run of `fasterkan fit` the rows of the test, if there are any."""
     inputs: list[str] | None
     """Names of the columns, None for pixels."""
     outputs: list[str]
     image: tuple[int, int] | None
     """Height and width of grey images."""
-    images: tuple[ImageDataset, ImageDataset] | None
+    images: tuple[ImageDataset, ImageDataset] | None = None
     """Training and validation images."""
+    fitted: Fitted | None = None
+    """The columns of a network of `fasterkan fit`."""
 
 
 def load_rows(
@@ -53,6 +56,10 @@ def load_rows(
     if not isinstance(saved.model, KAN):
         raise ValueError(f"{path} holds a {type(saved.model).__name__}; only a KAN can be looked into by its edges")
     dtype = next(saved.model.parameters()).dtype
+    if is_fitted(path):
+        if data is not None:
+            raise ValueError(f"{path} was fitted to a table, not to {data}; leave --data out")
+        return _of_fit(saved, saved.model, load_fitted(path), table)
     if table is not None:
         if target is None:
             raise ValueError("--table needs --target, the name of the column to predict")
@@ -63,7 +70,7 @@ def load_rows(
             raise ValueError(
                 f"{table} has {x.shape[1]} inputs and {y.shape[1]} targets, the network {widths[0]} and {widths[-1]}"
             )
-        return Rows(saved, saved.model, (x.to(dtype), y.to(dtype)), None, names, outputs, None, None)
+        return Rows(saved, saved.model, (x.to(dtype), y.to(dtype)), None, names, outputs, None)
     if saved.config is not None:
         data, data_root = data or saved.config.dataset, data_root or saved.config.data_root
     if data is None:
@@ -75,3 +82,17 @@ def load_rows(
     flat = [(each.as_float().to(dtype), each.labels) for each in (part, validation)]
     grey = (train.images.shape[1], train.images.shape[2]) if train.images.dim() == 3 else None
     return Rows(saved, saved.model, flat[0], flat[1], None, list(train.classes), grey, (train, validation))
+
+
+def _of_fit(saved: Saved, net: KAN, fitted: Fitted, table: Path | None) -> Rows:
+    """The rows of a fit, or of another table with its columns."""
+    train, test = fitted.load() if table is None else (fitted.encode(read_text(table)), None)
+    if len(train.rows) < 2:
+        raise ValueError(f"{table} has {len(train.rows)} rows that the network can take, at least 2 are needed")
+    dtype = next(net.parameters()).dtype
+
+    def pair(found: Encoded) -> tuple[Tensor, Tensor]:
+        return found.x.to(dtype), found.y.to(dtype)
+
+    held = None if test is None or not test.rows else pair(test)
+    return Rows(saved, net, pair(train), held, fitted.input_names, fitted.output_names, None, fitted=fitted)

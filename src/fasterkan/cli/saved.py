@@ -10,6 +10,7 @@ from ..data import ImageDataset, train_validation_test
 from ..models import KAN, FasterKANvolver
 from ..models.pretrained import CheckpointError, from_pretrained
 from ..train import RunFolder, RunFolderError, TrainConfig, check_fit
+from .fitted import is_fitted
 
 SPLITS = ("train", "validation", "test")
 
@@ -62,6 +63,11 @@ def load_with_images(
     if split not in SPLITS:
         raise ValueError(f"--split: unknown {split!r}; known: {', '.join(SPLITS)}")
     saved = load(path)
+    if is_fitted(path):
+        raise ValueError(
+            f"{path} was fitted to a table, this command needs images; `fasterkan predict {path} new.csv` says how far "
+            "off it is on a table with its columns"
+        )
     if saved.config is not None:
         dataset = dataset or saved.config.dataset
         data_root = data_root or saved.config.data_root

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .bands import targets_of
 
-Loss = Literal["auto", "error"] | Callable[[Tensor, Tensor], Tensor]
+Loss = Literal["auto", "error", "logistic"] | Callable[[Tensor, Tensor], Tensor]
 
 
 def resolve_loss(caller: str, loss: Loss, y: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
@@ -23,8 +23,12 @@ def resolve_loss(caller: str, loss: Loss, y: Tensor) -> Callable[[Tensor, Tensor
     """
     if callable(loss):
         return loss
-    if loss not in ("auto", "error"):
-        raise ValueError(f'{caller}: loss must be "auto", "error" or loss(outputs, y), got {loss!r}')
+    if loss not in ("auto", "error", "logistic"):
+        raise ValueError(f'{caller}: loss must be "auto", "error", "logistic" or loss(outputs, y), got {loss!r}')
+    if loss == "logistic":
+        if not y.is_floating_point() or not bool(((y >= 0) & (y <= 1)).all()):
+            raise ValueError(f'{caller}: loss="logistic" needs floating-point targets within 0 ... 1, got {y.dtype}')
+        return F.binary_cross_entropy_with_logits
     if y.is_floating_point():
         if loss == "error":
             raise ValueError(f'{caller}: loss="error" is the share of wrong labels, y holds {y.dtype} numbers')
@@ -66,10 +70,11 @@ def targets(caller: str, y: Any, outputs: Tensor) -> Tensor:
     return found.long()
 
 
-def constant(y: Tensor, outputs: int) -> Tensor:
-    """Return the best constant answer [O]: the targets' mean, or the logarithm of the labels' frequencies."""
+def constant(y: Tensor, outputs: int, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Return the best constant answer [O]: the targets' mean or its logit, or the labels' log frequencies."""
     if y.is_floating_point():
-        return y.mean(0)
+        mean = y.mean(0)
+        return torch.logit(mean, 1e-6) if loss is F.binary_cross_entropy_with_logits else mean
     counts = torch.bincount(y, minlength=outputs).double()
     return ((counts + 0.5) / (counts + 0.5).sum()).log()
 

@@ -43,17 +43,22 @@ def bands(net: nn.Module, X: Tensor, y: Tensor, *, points: int = 101) -> list[Te
     Source: D. MacKay, A practical Bayesian framework for backpropagation networks (1992); Immer et al. (arXiv
     2008.08400) for the linearised form.
     """
-    layers = one_variable("bands", net)
+    return bands_for("bands", net, X, y, points)
+
+
+def bands_for(caller: str, net: nn.Module, X: Tensor, y: Tensor, points: int) -> list[Tensor]:
+    """Return `bands`; what cannot be used is refused in the name of the function that was called."""
+    layers = one_variable(caller, net)
     sizes = [layer.out_features * edge_weights(layer).shape[1] * edge_weights(layer).shape[2] for layer in layers]
     if max(sizes) > LARGEST:
         raise ValueError(
-            f"bands: layer {sizes.index(max(sizes))} has {max(sizes)} weights, at most {LARGEST} can be looked at; "
+            f"{caller}: layer {sizes.index(max(sizes))} has {max(sizes)} weights, at most {LARGEST} can be looked at; "
             "leave y out, or prune the network first"
         )
-    x = rows_of("bands", net, X)
+    x = rows_of(caller, net, X)
     with as_evaluated(net):
         steps = walk(net, x)
-        target = targets_of("bands", y, steps[-1].y)
+        target = targets_of(caller, y, steps[-1].y)
         residual = (steps[-1].y.detach().double() - target).square().sum(0)  # [O of the last layer]
         return [
             _band(step, _behind(steps, number), residual, data_grid(step.layer, step.x, points))

@@ -12,7 +12,7 @@ from .._check import whole_number
 from ..models import KAN
 from ._tabulate import data_grid, tabulate
 from ._walk import as_evaluated, layers_of, one_variable, rows_of, varying, walk
-from .bands import bands
+from .bands import bands_for
 from .edge import Edge, EdgeFunction, shape_of
 from .importance import Importance, importance
 
@@ -50,7 +50,7 @@ def edges(
     if y is not None and X is None:
         raise ValueError("edges: y was given without X; give the rows that it belongs to")
     seen = None if X is None else rows_of("edges", net, X)
-    spread = None if y is None or seen is None else bands(net, seen, y, points=points)
+    spread = None if y is None or seen is None else bands_for("edges", net, seen, y, points)
     return chosen_edges(net, seen, None if seen is None else worth_of(net, seen), None, spread, points, bins)
 
 

@@ -62,8 +62,8 @@ def prune(
             the mean squared error they are all tested on, and the loss is Akaike's final prediction error, the mean
             square times 1 + 2 P / N with P weights and N numbers in y, so that what the network took from the noise
             of these rows is no reason to keep it; for other losses a quarter is held out.
-        loss: "auto" (mean squared error for numbers, cross-entropy for labels), "error" (share of wrong labels), or
-            loss(outputs, y) -> scalar.
+        loss: "auto" (mean squared error for numbers, cross-entropy for labels), "error" (share of wrong labels),
+            "logistic" (y are probabilities or 0 and 1, outputs are logits, as in `fit`), or loss(outputs, y) -> scalar.
         keep: stop when no more than this share of the edges is left, 0 to 1.
         refit: refit(net) trains the smaller network in place after each round; its masks hold. Each round then goes
             further than the loss allows, to 70 % of the edges (with `keep`, towards it in equal ratios, at most
@@ -113,7 +113,7 @@ def prune(
     before = search.loss_of(small)
     if not math.isfinite(before):
         raise ValueError(f"prune: the loss of net is {before}; look with fk.diagnose(net, X)")
-    fixed = constant(train[1], small.layers_hidden[-1]).to(held[0]).expand(len(held[0]), -1)
+    fixed = constant(train[1], small.layers_hidden[-1], criterion).to(held[0]).expand(len(held[0]), -1)
     search.before, search.rise = before, tolerance * max(0.0, float(criterion(fixed, held[1])) - before)
     least = math.ceil(keep * size_of(small).edges)
     for number in range(rounds):

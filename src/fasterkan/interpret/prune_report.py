@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from torch import nn
 
 from ..models import KAN
 from ..nn import KANLinear
+from .importance import input_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +53,17 @@ class PruneReport:
     rows: int
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, inputs: Sequence[str] | None = None) -> str:
+        """Return the summary.
+
+        Args:
+            inputs: names of the columns of X; default x1, x2, ...
+        """
+        names = input_names("PruneReport.text", inputs, self.widths_before[0])
         first = self.widths_after[0] if self.net.kept_inputs is None else len(self.net.kept_inputs)
-        gone = ", ".join(f"x{i + 1}" for i in self.removed_inputs[:20])
+        gone = ", ".join(names[i] for i in self.removed_inputs[:20])
         gone += f" and {len(self.removed_inputs) - 20} more" if len(self.removed_inputs) > 20 else ""
         saved = len(self.widths_before) - len(self.widths_after)
         lines = [
