@@ -78,3 +78,12 @@ def test_other_mistakes() -> None:
         fk.list_models(None)
     with pytest.raises(TypeError, match="unexpected keyword argument 'grids'"):
         fk.create_model("FastKAN", [6, 3], grids=4)
+
+
+def test_an_unknown_argument_is_told_with_the_nearest():
+    with pytest.raises(
+        TypeError, match=r"FastKAN has no argument 'num_grid'; did you mean 'num_grids'\? it has: layers"
+    ):
+        fk.create_model("fastkan", [4, 3], num_grid=3)
+    with pytest.raises(TypeError, match="MLP has no argument 'xyzzy'; it has: "):
+        fk.create_model("mlp", [4, 3], xyzzy=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
@@ -50,7 +51,17 @@ def create_model(name: str, *args: Any, **overrides: Any) -> Pretrained:
         near = difflib.get_close_matches(name.lower(), known, n=3)
         hint = f"did you mean {' or '.join(repr(known[n]) for n in near)}? " if near else ""
         raise ValueError(f"create_model: model {name!r} is unknown; {hint}known: {', '.join(list_models())}")
-    return MODELS[known[name.lower()]](*args, **overrides)
+    model = MODELS[known[name.lower()]]
+    _check_names(known[name.lower()], model, overrides)
+    return model(*args, **overrides)
+
+
+def _check_names(name: str, model: Callable[..., Pretrained], overrides: dict[str, Any]) -> None:
+    parameters = inspect.signature(model).parameters
+    for unknown in overrides.keys() - parameters.keys():
+        near = difflib.get_close_matches(unknown, parameters, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise TypeError(f"create_model: {name} has no argument {unknown!r}; {hint}it has: {', '.join(parameters)}")
 
 
 def list_models(pattern: str = "*") -> list[str]:
