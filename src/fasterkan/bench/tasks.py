@@ -78,7 +78,7 @@ def _growth(prefix: str, points: Mapping[str, Sequence[int]], **options: Any) ->
 _CPU = [
     Task("published", MNIST, 64, 16, _PUBLISHED, about="the table of the FasterKAN project"),
     Task("mnist", MNIST, 64, 8, train_steps=50, about="the network of the MNIST examples"),
-    Task("flat", FLAT, 100, 10, train_steps=50, about="the public KAN benchmark, G = 10"),
+    Task("flat", FLAT, 100, 10, about="the public KAN benchmark, G = 10"),
     Task("square", SQUARE, 256, 8, about="wide layers"),
     Task("mnist-compiled", MNIST, 64, 8, mode="compiled", families=("FasterKAN",), about="torch.compile"),
     *_growth("growth", {"N": (16, 256, 2048), "I": (32, 1024), "O": (32, 1024), "K": (16, 32, 128)}),
