@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import _bench_tables as bench
 import _fit_table
+import _pde_table
 import _which_basis_text as which_basis
 from _markdown import ROOT, read, read_study, table, where
 from _which_basis import Results
@@ -364,6 +365,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "which-basis-warnings": lambda: which_basis.warnings(which_basis_results()),
     "which-basis-all": lambda: which_basis.everything(which_basis_results()),
     "which-basis-machine": which_basis_times,
+    "pde-answer": _pde_table.answer,
+    **{f"pde-{name}": lambda name=name: _pde_table.pde(name) for name in ("poisson", "helmholtz", "burgers")},
     **bench.TABLES,
 }
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from ._domain import Domain
+import torch
+from torch import Tensor
+
+from ._base import Params
+from ._domain import Domain, to_domain
 from ._polynomial import Steps, _Polynomial, ultraspherical_steps
 
 
@@ -32,6 +36,15 @@ class Chebyshev(_Polynomial):
 
     degree: int = 4
     domain: Domain = "tanh"
+
+    def evaluate(self, z: Tensor, params: Params) -> Tensor:
+        """Return phi [..., I, K]; T_{m+j} = 2 T_m T_j - T_{m-j} doubles them: few operations to differentiate again."""
+        x = to_domain(z, self.domain).unsqueeze(-1)
+        phi = torch.cat([x * 0 + 1, x], -1)  # T_0 .. T_m
+        while phi.shape[-1] <= self.degree:
+            grown = 2 * phi[..., -1:] * phi[..., 1:] - phi[..., :-1].flip(-1)
+            phi = torch.cat([phi, grown], -1)
+        return phi[..., : self.degree + 1]
 
     def _steps(self) -> Steps:
         return [(2.0 if k else 1.0, 0.0, 1.0) for k in range(self.degree)]
