@@ -239,7 +239,7 @@ def bench_repeat() -> str:
             ]
         )
     head = ["task", "subjects", "median change of step / MLP's", "changed by more than a tenth", "farthest"]
-    return table(head, body, "Two runs, one after the other; the second of these tasks, without the three slowest families.")
+    return table(head, body, "Two runs, one after the other; the second without the three slowest families.")
 
 
 def bench_duration() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import Any
 
@@ -33,21 +34,23 @@ def rows_of(problem: str) -> dict[str, list[dict[str, Any]]]:
 def pde(problem: str) -> str:
     """A line for each method: sizes, errors of all seeds, processor seconds, why it stopped."""
     machine = read_study("pde")[0]
+    found = rows_of(problem)
+    seeds = list(dict.fromkeys(row["seed"] for rows in found.values() for row in rows))
     body = []
-    for method, rows in rows_of(problem).items():
+    for method, rows in found.items():
+        errors = {row["seed"]: row["error"] for row in rows}
         walls = [row["seconds"] for row in rows]
         ends = ["20 steps"] if method == "pykan, 20 steps" else sorted({row["stopped"] for row in rows})
         body.append(
             [
                 LABELS[method],
                 str(rows[0]["parameters"]),
-                *(f"{row['error']:.1e}" for row in rows),
+                *(f"{errors[s]:.1e}" if math.isfinite(errors.get(s, math.nan)) else "diverged" for s in seeds),
                 f"{statistics.median(row['cpu_seconds'] for row in rows):.1f}",
                 "" if None in walls else f"{max(walls):.1f}",
                 ", ".join(ends),
             ]
         )
-    seeds = [row["seed"] for row in next(iter(rows_of(problem).values()))]
     head = ["", "parameters", *(f"seed {seed}" for seed in seeds)]
     head += ["processor seconds, median", "seconds, slowest", "stopped by"]
     note = "Relative L2 error on 257 x 257 points."
@@ -65,7 +68,8 @@ def answer() -> str:
     )
     for problem in ("poisson", "helmholtz", "burgers"):
         errors = {
-            method: statistics.median(row["error"] for row in rows) for method, rows in rows_of(problem).items()
+            method: statistics.median(math.inf if math.isnan(row["error"]) else row["error"] for row in rows)
+            for method, rows in rows_of(problem).items()
         }  # fmt: skip
         order = sorted(errors, key=lambda method: errors[method])
         best, second = order[0], next(method for method in order if method.split(",")[0] != order[0].split(",")[0])

@@ -11,6 +11,7 @@ state after 20 steps is written down too. Prints one line of JSON.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import tempfile
@@ -79,11 +80,12 @@ def main() -> None:
         steps += 1
         if steps == TUTORIAL_STEPS:
             tutorial = {"error": error(), "cpu_seconds": time.process_time() - cpu}
-        if loss != loss:
+        if not math.isfinite(loss):
             break
     used = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
     count = sum(p.numel() for p in net.parameters() if p.requires_grad)
-    row = {"error": error(), "parameters": count, "iterations": steps, "stopped": "time", "tutorial": tutorial, **used}
+    stopped = "time" if math.isfinite(loss) else "not finite"
+    row = {"error": error(), "parameters": count, "iterations": steps, "stopped": stopped, "tutorial": tutorial, **used}
     sys.stdout.write("\n" + json.dumps(row) + "\n")
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import fasterkan as fk
+from fasterkan.interpret import plot
 
 QUICK = ("--width", "none", "--grid", "3", "--degree", "3")
 
@@ -189,6 +190,78 @@ def test_plot_prune_and_info_know_the_columns(call, numbers, tmp_path):
     assert "from a, b, c" in call("info", folder).out
     said = call("eval", folder)
     assert said.code == 2 and "was fitted to a table, this command needs images" in said.err
+
+
+PRUNED = {"config.json", "model.safetensors", "fit.json", "report.txt", "report.json", "predictions.csv"}
+
+
+def test_what_prune_leaves_is_of_the_smaller_network(call, numbers, tmp_path):
+    """Over the run itself, in a copy of it: nothing of the larger network stays."""
+    run = shutil.copytree(numbers[0], tmp_path / "run")
+    refused = call("prune", run, "--out", run)
+    assert refused.code == 2 and "is not empty" in refused.err and "--overwrite" in refused.err
+    said = call("prune", run, "--out", run, "--overwrite", "--epochs", 0)
+    assert said.code == 0, said.err
+    assert {path.name for path in run.iterdir()} == PRUNED | {"network.png", "network.svg"}
+    saved, former = (json.loads((folder / "fit.json").read_text()) for folder in (run, numbers[0]))
+    assert saved["result"]["edges"] == 3 and saved["result"]["widths"] == [3, 2] == former["result"]["widths"]
+    assert "stopped" not in saved["result"] and saved["result"]["sha256"] == former["result"]["sha256"]
+    net = fk.from_pretrained(run)
+    rows = dict(enumerate(read(numbers[1].read_text()), 2))
+    found = read((run / "predictions.csv").read_text())
+    for row in found:
+        x = torch.tensor([[float(rows[int(row["line"])][name]) for name in "abc"]], dtype=torch.float64)
+        assert float(row["y predicted"]) == pytest.approx(net(x)[0, 0].item(), abs=1e-7)
+    off = [float(row["y residual"]) for row in found if row["rows"] == "test"]
+    size = (sum(r * r for r in off) / len(off)) ** 0.5
+    assert saved["result"]["errors"]["test"]["y"] == pytest.approx(size, rel=1e-4)
+    assert call("plot", run, "--out", tmp_path / "pictures").code == 0
+    (run / "mine.txt").write_text("keep me")
+    assert "holds mine.txt, which no fit wrote" in call("prune", run, "--out", run, "--overwrite").err
+
+
+def test_prune_with_another_table_takes_that_one(call, numbers, tmp_path):
+    table = shutil.copy(numbers[1], tmp_path / "moved.csv")
+    said = call("prune", numbers[0], "--out", tmp_path / "small", "--table", table, "--epochs", 0)
+    assert said.code == 0, said.err
+    saved = json.loads((tmp_path / "small" / "fit.json").read_text())
+    assert (saved["data"], saved["test_share"], saved["result"]["rows"]) == (str(table), 0, 149)
+    assert call("plot", tmp_path / "small").code == 0
+
+
+def test_prune_keeps_the_loss_of_the_fit(call, tmp_path):
+    """A twentieth of the rows lie 200 off: the squared error would let everything go."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(300, 3, generator=generator, dtype=torch.float64) * 2 - 1
+    y = torch.sin(3 * x[:, 0]) + x[:, 1] ** 2
+    y[::20] += 200 * (torch.rand(15, generator=generator) - 0.5).sign()
+    table = write(tmp_path / "d.csv", ["a", "b", "c", "y"], torch.cat([x, y[:, None]], 1).tolist())
+    said = call("fit", table, "-t", "y", *QUICK, "--loss", "huber", "--sparsity", 1e-4, "--out", tmp_path / "run")
+    assert said.code == 0, said.err
+    assert "median |error|" in said.out
+    saved = json.loads((tmp_path / "run" / "fit.json").read_text())
+    assert 0.02 < saved["delta"] < 0.5 and saved["sparsity"] == 1e-4
+    assert saved["result"]["median_absolute_errors"]["test"]["y"] < 0.05
+    said = call("prune", tmp_path / "run")
+    assert said.code == 0, said.err
+    assert "median absolute error" in said.out
+    small = json.loads((tmp_path / "run-pruned" / "fit.json").read_text())
+    assert (small["delta"], small["sparsity"]) == (saved["delta"], 1e-4)
+    report = json.loads((tmp_path / "run-pruned" / "report.json").read_text())
+    assert (report["removed_inputs"], report["after"]["edges"]) == ([2], 2)
+    assert small["result"]["median_absolute_errors"]["test"]["y"] < 0.05
+
+
+def test_a_picture_that_fails_loses_nothing_else(call, numbers, tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise ValueError("no such\n glyph")
+
+    monkeypatch.setattr(plot, "network", broken)
+    said = call("fit", numbers[1], "--target", "y", *QUICK, "--out", tmp_path / "run")
+    assert said.code == 0, said.err
+    assert "note: no network.png and network.svg (no such glyph); all other files are written" in said.err
+    assert "how far off it is" in said.out
+    assert {path.name for path in (tmp_path / "run").iterdir()} == PRUNED - {"report.json"} | {"training.svg"}
 
 
 def test_prune_labels(call, labels, tmp_path):

@@ -71,7 +71,9 @@ def test_prune_a_network_to_read(call, table):
     assert float((small(x) - y).square().mean().detach()) < 0.01
     again = call("prune", model, *words)
     assert (again.code, again.out) == (2, "")
-    assert "holds a model already; choose another folder with --out, or --overwrite" in again.err
+    assert (
+        "is not empty (it holds config.json, model.safetensors, report.json, report.txt); choose another" in again.err
+    )
     assert call("prune", model, *words, "--overwrite").code == 0
 
 

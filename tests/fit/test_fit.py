@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import fasterkan as fk
-from fasterkan.fit import FitObserver, Logistic, candidates
+from fasterkan.fit import FitObserver, Huber, Logistic, Squared, candidates
 
 
 def points(rows: int = 300, columns: int = 2, seed: int = 0) -> Tensor:
@@ -108,10 +108,18 @@ def test_masked_edges_stay_off():
 def test_several_outputs():
     y = torch.stack([PRODUCT, 1e6 * X.sum(1)], 1)
     net = network((2, 4, 2))
-    fk.fit(net, X, y, iterations=40)
+    result = fk.fit(net, X, y, iterations=40)
     with torch.no_grad():
         error = (net(X) - y).square().mean(0).sqrt()
     assert error[0] < 1e-2 and error[1] < 1e4
+    assert result.loss == pytest.approx(float(error.square().mean().sqrt()), rel=1e-6)
+
+
+def test_loss_of_several_outputs_is_their_rmse_together():
+    y = torch.stack([PRODUCT, 1e3 * X[:, 0].square()], 1)
+    net = network((2, 1, 2))
+    result = fk.fit(net, X, y, iterations=5, starts=2, held_out=0.0, smoothness=1e-3)
+    assert result.loss == pytest.approx(rmse(net, X, y), rel=1e-6)
 
 
 def test_noise_is_smoothed_away():
@@ -132,7 +140,7 @@ def test_huber_ignores_outliers_and_squared_does_not():
     errors = {}
     for loss in ("huber", "squared"):
         net = network()
-        fk.fit(net, X, y, loss=loss, delta=0.01, iterations=30, starts=3)
+        fk.fit(net, X, y, loss=loss, delta=0.01 if loss == "huber" else None, iterations=30, starts=3)
         errors[loss] = rmse(net, X[good], y[good])
     assert errors["huber"] < 0.05 < 0.3 < errors["squared"]
 
@@ -147,13 +155,27 @@ def test_logistic_finds_the_border():
     assert all(torch.isfinite(p).all() for p in net.parameters())
 
 
-def test_rows_of_weight_zero_do_not_count():
-    y = PRODUCT.clone()
-    weights = torch.ones(len(y), dtype=torch.float64)
-    y[::3], weights[::3] = 1e3, 0
-    net = network()
-    fk.fit(net, X, y, weights=weights, iterations=40, starts=4)
-    assert rmse(net, X, PRODUCT) < 1e-3
+@pytest.mark.parametrize("wrong", [1e3, 1e30, math.nan], ids=["1e3", "1e30", "nan"])
+def test_rows_of_weight_zero_might_as_well_not_be_there(wrong):
+    x, y, weights = X.clone(), PRODUCT.clone(), torch.ones(len(X), dtype=torch.float64)
+    x[::3], y[::3], weights[::3] = wrong, wrong, 0
+    net, alone = network(), network()
+    result = fk.fit(net, x, y, weights=weights, iterations=10, starts=2)
+    assert fk.fit(alone, X[weights > 0], PRODUCT[weights > 0], iterations=10, starts=2).loss == result.loss
+    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), alone.parameters(), strict=True))
+
+
+def test_rows_that_count_keep_their_numbers_in_messages():
+    weights = torch.ones(300)
+    weights[:5] = 0
+    with pytest.raises(ValueError, match="X is nan in row 17, column 1"):
+        fk.fit(network(), bad(math.nan), PRODUCT, weights=weights)
+
+
+def test_sizes_of_x_hardly_matter_to_a_base_branch():
+    scales = ((1.0, 1.0), (1e3, 1e3), (1e9, 1e9), (1e-9, 1e-9), (1e9, 1e-9), (1e-30, 1.0))
+    losses = [fk.fit(network(), torch.tensor(s) * X, PRODUCT, iterations=30, starts=3).loss for s in scales]
+    assert max(losses) < 20 * losses[0] < 2e-4, losses  # silu is relu at 1e9 and half of x at 1e-9: not the same task
 
 
 def test_sparsity_switches_an_input_off():
@@ -166,7 +188,7 @@ def test_sparsity_switches_an_input_off():
 
 def test_one_value_of_y_gives_that_constant():
     net = network()
-    result = fk.fit(net, X, torch.full((300,), 7.0), iterations=5)
+    result = fk.fit(net, X, torch.full((300,), 7.0), iterations=10)
     assert rmse(net, X, torch.full((300,), 7.0)) < 1e-9 and result.stopped == "converged"
 
 
@@ -255,6 +277,10 @@ def bad(value: float) -> Tensor:
         ({"loss": "cubic"}, "loss must be"),
         ({"loss": "logistic"}, "between 0 and 1"),
         ({"grids": (5, 3)}, "counts that increase"),
+        ({"delta": -5.0}, "delta must be above 0"),
+        ({"delta": 1.0}, 'delta belongs to loss="huber"'),
+        ({"delta": 1.0, "loss": Huber(2.0)}, 'delta belongs to loss="huber"'),
+        ({"loss": Logistic()}, "between 0 and 1"),
         ({"held_out": 0.9}, "held_out must be a fraction from 0 to 0.5"),
         ({"smoothness": -1.0}, "smoothness must not be negative"),
         ({"sparsity": -1.0}, "sparsity must not be negative"),
@@ -277,6 +303,10 @@ def test_things_that_are_no_numbers_or_no_network():
         fk.fit(network(), [["a", "b"]], PRODUCT)
     with pytest.raises(TypeError, match="net must be a torch module"):
         fk.fit("net", X, PRODUCT)
+    with pytest.raises(TypeError, match="polish must be True or False, got 'no'"):
+        fk.fit(network(), X, PRODUCT, polish="no")
+    with pytest.raises(TypeError, match=r"increasing counts such as \(3, 6, 12\), got 6"):
+        fk.fit(network(), X, PRODUCT, grids=6)
     with pytest.raises(ValueError, match="not finite at any start"):
         fk.fit(nn.Sequential(nn.Linear(2, 1), Explode()), X, PRODUCT)
 
@@ -301,3 +331,50 @@ def test_logistic_matches_its_definition():
     slope, curvature = loss.slope_and_curvature(output, target)
     assert torch.allclose(loss.value(output, target), torch.tensor([0.5544, 40.0, 800.0]), rtol=1e-4)
     assert torch.allclose(slope, torch.sigmoid(output) - target) and bool((curvature > 0).all())
+
+
+@pytest.mark.parametrize(
+    ("name", "delta", "loss"), [("squared", None, Squared()), ("huber", 1e7, Huber(1e7))], ids=["squared", "huber"]
+)
+def test_loss_objects_are_scaled_as_their_names_are(name, delta, loss):
+    y = torch.stack([1e9 * PRODUCT, X[:, 0]], 1)
+    first, second = network((2, 2, 2)), network((2, 2, 2))
+    result = fk.fit(first, X, y, loss=name, delta=delta, iterations=5, starts=2)
+    assert fk.fit(second, X, y, loss=loss, iterations=5, starts=2).loss == result.loss
+    assert rmse(first, X, y) == rmse(second, X, y) < 2e8
+
+
+def test_delta_is_in_units_of_each_output():
+    y = torch.stack([1e3 * PRODUCT, PRODUCT], 1)
+    net = network((2, 1, 2))
+    result = fk.fit(net, X, y, loss="huber", delta=0.5, iterations=5, starts=2, smoothness=1e-3, held_out=0.0)
+    with torch.no_grad():
+        expected = Huber(0.5).value(net(X), y).mean()
+    assert result.loss == pytest.approx(math.sqrt(2 * float(expected)), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size"), [(torch.float16, 1e6), (torch.float32, 1e39)], ids=["float16 1e6", "float32 1e39"]
+)
+def test_what_the_dtype_cannot_hold_is_refused_and_leaves_the_network(dtype, size):
+    net = network(dtype=dtype)
+    before = copy.deepcopy(net.state_dict())
+    with pytest.raises(ValueError, match=f"which {dtype} cannot hold; divide y by its size"):
+        fk.fit(net, X, size * PRODUCT, iterations=3, starts=2, grids=(3, 12))
+    assert net.basis.grid_size == 6
+    assert all(torch.equal(a, b) for a, b in zip(before.values(), net.state_dict().values(), strict=True))
+
+
+def test_inputs_whose_scale_the_dtype_cannot_hold():
+    with pytest.raises(ValueError, match=r"the feature norm of the inputs does not fit into torch.float32"):
+        fk.fit(network(dtype=torch.float32), 1e-40 * X, PRODUCT, iterations=2, starts=1)
+
+
+def test_seeds_like_time_stamps_and_no_grad_around_it(monkeypatch):
+    net = network((2, 1))
+    with torch.no_grad():
+        fk.fit(net, X, X.sum(1), seed=20_250_101_123_456, iterations=3, starts=2)
+        fk.fit(net, X, X.sum(1), seed=2**70, iterations=3, starts=2)
+        monkeypatch.setattr(candidates, "LARGEST", 5)
+        fk.fit(net, X, X.sum(1), iterations=50, starts=1, grids=None)
+    assert rmse(net, X, X.sum(1)) < 1e-2

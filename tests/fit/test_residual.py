@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import jvp
 
 import fasterkan as fk
+from fasterkan.fit import candidates
 from fasterkan.fit import rows as rows_module
 from fasterkan.fit.flat import FlatNet
 from fasterkan.fit.losses import Huber, Logistic, Squared
@@ -25,6 +26,9 @@ def network(seed: int = 0) -> fk.KAN:
     basis = fk.Legendre(degree=8, domain=None)
     norm = fk.FeatureNorm(mode="range")
     return fk.KAN([1, 1], basis=basis, norm=norm, dtype=torch.float64, generator=generator)
+
+
+ELSEWHERE = nn.Sequential(nn.Linear(1, 4), nn.Tanh(), nn.Linear(4, 1)).double()
 
 
 def slope(net: nn.Module, t: Tensor) -> Tensor:
@@ -94,8 +98,18 @@ def test_norms_need_points_or_a_calibrated_network():
         ({"residual": [(lambda n, t: n(t), T, 0)]}, ValueError, "weight must be above 0"),
         ({"residual": lambda n: 3.0}, TypeError, "must be a tensor"),
         ({"residual": lambda n: n(T) * math.nan}, ValueError, "not finite at any start"),
+        ({"residual": lambda n: ELSEWHERE(T) - 1}, ValueError, "does not depend on the net that it is given"),
+        ({"residual": lambda n: slope_by_autograd(ELSEWHERE, T) - 1}, ValueError, "does not depend on the net"),
+        ({"residual": lambda n: torch.ones(3)}, ValueError, "does not depend on the net"),
+        ({"residual": [(lambda n, t: ELSEWHERE(t) - 1, T)]}, ValueError, "does not depend on the net"),
+        ({"residual": [(lambda n, t: n(t).square().mean(), T)]}, TypeError, "a row for each of them, unsummed"),
+        ({"residual": [(lambda n, t: 3.0, T)]}, TypeError, "it returned one 3.0"),
+        ({"residual": lambda n: n(T), "loss": "huber", "delta": 0}, ValueError, "delta must be above 0"),
     ],
-    ids=["both", "text", "empty", "no points", "weight", "number", "nan"],
+    ids=[
+        *("both", "text", "empty", "no points", "weight", "number", "nan", "other net", "other net, autograd"),
+        *("constant", "other net, rows", "mean of rows", "number of rows", "delta"),
+    ],
 )
 def test_bad_equations_are_named(arguments, kind, message):
     with pytest.raises(kind, match=message):
@@ -142,3 +156,33 @@ def test_whole_and_point_by_point_agree():
         for got, expected in zip(whole.normal(theta, constants), rows, strict=True):
             torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(forward.gradient(theta, constants)[1], rows[1], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("way", ["whole", "rows"])
+def test_a_residual_of_another_network_is_named_by_lbfgs_too(way, monkeypatch):
+    monkeypatch.setattr(candidates, "LARGEST", 5)
+    equation = (lambda n: ELSEWHERE(T)) if way == "whole" else [(lambda n, t: ELSEWHERE(t), T)]
+    with pytest.raises(ValueError, match="does not depend on the net"):
+        fk.fit(network(), T, residual=equation)
+
+
+def test_a_residual_that_is_met_from_the_start_passes():
+    net = network()
+    assert fk.fit(net, T, residual=lambda n: 0 * n(T), starts=1).loss == 0
+
+
+def test_points_of_different_widths():
+    net = fk.KAN([2, 1], basis=fk.Legendre(degree=4, domain=None), norm="feature", dtype=torch.float64)
+    inside = torch.rand(40, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    edge = torch.linspace(0, 1, 9, dtype=torch.float64).unsqueeze(-1)
+    equations = [
+        (lambda n, p: n(p) - p.sum(-1, keepdim=True), inside),
+        (lambda n, s: n(torch.cat([s, 0 * s], 1)) - s, edge),
+    ]
+    fk.fit(net, residual=equations, starts=1)
+    with torch.no_grad():
+        assert float((net(inside) - inside.sum(-1, keepdim=True)).abs().max()) < 1e-6
+    with pytest.raises(RuntimeError, match="give the points of the domain as X"):
+        fk.fit(fk.KAN([2, 1], norm="feature"), residual=equations[1:])
+    with pytest.raises(ValueError, match="X has 1 columns, the network has 2 inputs"):
+        fk.fit(net, edge, residual=equations)

@@ -42,6 +42,30 @@ def test_errors_are_in_units_of_the_targets_deviation(rows):
         assert found.trials[0].error == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0, 1e200], ids=["zeros", "ones", "huge"])
+def test_targets_that_are_constant_where_they_are_measured_have_errors_near_one(rows, value):
+    """All rows but one hold the same value, and that one may be held out or not; the fit answers nothing but zeros."""
+    y = torch.full((200,), value, dtype=torch.float64)
+    constant = fk.auto_width(rows, y, shapes=[[2, 1]], fit=answer_zero).trials[0].error
+    assert constant == pytest.approx(float(value > 0))
+    y = torch.zeros(200, dtype=torch.float64)
+    y[0] = value
+    assert fk.auto_width(rows, y, shapes=[[2, 1]], fit=answer_zero).trials[0].error <= 1.1
+
+
+def answer_zero(net, x, y):
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+
+
+def test_lists_and_reversed_arrays_are_tables_too(rows, train):
+    y = rows[:, 0] ** 2
+    one = fk.auto_width(rows, y, shapes=[[2, 1]], fit=train).trials[0].error
+    for x, target in ((rows.tolist(), y.tolist()), (rows.flip(0).numpy()[::-1], y.flip(0).numpy()[::-1])):
+        assert fk.auto_width(x, target, shapes=[[2, 1]], fit=train).trials[0].error == one
+
+
 def test_default_shapes_go_from_small_to_large_and_stop_in_time(rows):
     tried = []
     found = fk.auto_width(rows, rows[:, 0], fit=lambda net, x, y: tried.append(net.layers_hidden), margin=1e9)
@@ -61,11 +85,13 @@ def test_the_default_fit_is_the_second_order_one(rows):
         (torch.rand(30, 2), torch.rand(29), {}, ValueError, r"X \[30, 2\] and y \[29, 1\]"),
         (torch.rand(10, 2), torch.rand(10), {}, ValueError, "X has 10 rows, at least 20"),
         (torch.rand(30, 2), torch.full((30,), float("nan")), {}, ValueError, "NaN or infinity"),
-        ([[1.0]], torch.rand(1), {}, TypeError, "X must be a tensor or an array, got list"),
+        ([[1.0], [2.0, 3.0]], torch.rand(2), {}, TypeError, "X must be a tensor or an array of numbers, got list"),
+        (torch.rand(30, 2), torch.rand(30), {"shapes": []}, ValueError, "shapes is empty; give at least one"),
+        (torch.rand(30, 2), torch.rand(30), {"shapes": [[]]}, ValueError, r"shape \[\] is too short; give inputs"),
         (torch.rand(30, 2), torch.rand(30), {"shapes": [[3, 1]]}, ValueError, r"shape \(3, 1\) does not fit 2 columns"),
         (torch.rand(30, 2), torch.rand(30), {"margin": -1}, ValueError, "margin must not be negative"),
     ],
-    ids=["rows", "few", "nan", "list", "shape", "margin"],
+    ids=["rows", "few", "nan", "list", "no-shapes", "empty-shape", "shape", "margin"],
 )
 def test_bad_calls(x, y, options, error, words):
     with pytest.raises(error, match=words):

@@ -100,6 +100,47 @@ def test_constant_outputs_do_not_count():
     assert found.edges[0][0].sum() == pytest.approx(1, abs=0.2)
 
 
+@pytest.mark.parametrize("method", ["shuffle", "gradient"])
+@pytest.mark.parametrize("size", [1e-300, 1e-160, 1e160, 1e300], ids=lambda size: f"{size:g}")
+def test_outputs_of_any_size_share_out_alike(method, size):
+    net, x = fk.KAN([3, 2, 2], norm=None, base="silu", dtype=torch.float64), torch.rand(100, 3, dtype=torch.float64)
+    expected = fk.importance(net, x, method=method)
+    with torch.no_grad():
+        for parameter in net.layers[1].parameters():
+            parameter[0].mul_(size)
+    found = fk.importance(net, x, method=method)
+    torch.testing.assert_close(found.inputs, expected.inputs, rtol=1e-9, atol=1e-12)
+    for a, b in zip((*found.edges, *found.additive), (*expected.edges, *expected.additive), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["shuffle", "gradient"])
+@pytest.mark.parametrize("size", [1.0, 1e200], ids=["small", "huge"])
+def test_where_no_output_varies_all_is_zero_and_says_so(method, size):
+    net, x = fk.KAN([3, 2, 1], norm=None, dtype=torch.float64), torch.rand(50, 3)
+    with torch.no_grad():
+        net.layers[1].weight.zero_()
+        net.layers[1].bias.fill_(size)
+    found = fk.importance(net, x, method=method)
+    assert not any(float(t.abs().sum()) for t in (found.inputs, *found.nodes, *found.edges, *found.additive))
+    assert "no output varies over X" in found.note and found.note in str(found)
+    assert not fk.importance(fk.KAN([3, 1], norm=None), x).note
+
+
+class Shifted(fk.KAN):
+    """A network whose edges are not all of it."""
+
+    def forward(self, x):
+        return super().forward(x) + x[..., :1]
+
+
+def test_lists_and_reversed_arrays_are_rows_too():
+    net, x = fk.KAN([3, 1], norm=None), torch.rand(50, 3)
+    expected = fk.importance(net, x).inputs
+    for rows in (x.tolist(), x.flip(0).numpy()[::-1], x.numpy().astype(">f4")):
+        assert torch.equal(fk.importance(net, rows).inputs, expected)
+
+
 def test_many_outputs_are_looked_at_by_random_sums():
     net, x = fk.KAN([6, 50], norm=None, dtype=torch.float64), torch.rand(500, 6, dtype=torch.float64)
     found, exact = fk.importance(net, x, method="gradient"), fk.importance(net, x, method="shuffle", repeats=20)
@@ -136,11 +177,12 @@ def test_a_table_of_the_inputs():
         ),
         (lambda n, x: fk.importance(n, x, repeats=0), ValueError, "repeats must be at least 1"),
         (lambda n, x: fk.importance(n, x[:, :2]), ValueError, r"X is \[50, 2\], expected \[rows, 3\]"),
-        (lambda n, x: fk.importance(n, x[:1].expand(50, -1)), ValueError, "no output of the network varies"),
+        (lambda n, x: fk.importance(Shifted([3, 1], norm=None), x), TypeError, "Shifted has a forward of its own"),
+        (lambda n, x: fk.importance(n, x.to(torch.complex64)), TypeError, "X is torch.complex64; give real and"),
         (lambda n, x: fk.importance(torch.nn.ReLU(), x), TypeError, "got ReLU"),
         (lambda n, x: fk.importance(n, x).ranking(["a"]), ValueError, "1 names for 3 columns"),
     ],
-    ids=["method", "repeats", "width", "constant", "module", "names"],
+    ids=["method", "repeats", "width", "forward", "complex", "module", "names"],
 )
 def test_bad_calls(call, error, words):
     with pytest.raises(error, match=words):

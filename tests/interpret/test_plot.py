@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from itertools import pairwise
 
+import matplotlib.text
 import pytest
 import torch
 
@@ -154,6 +156,32 @@ def test_bars_of_importance(net, rows):
     assert len(fk.plot.importance(net, rows).axes[0].patches) == 3
     with pytest.raises(ValueError, match="give the rows X"):
         fk.plot.importance(net)
+
+
+def test_where_no_output_varies_bars_and_maps_are_drawn_and_a_line_says_why(net, rows):
+    with torch.no_grad():
+        net.layers[1].weight.zero_()
+    figure = fk.plot.importance(net, rows)
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [0, 0, 0]
+    assert texts(figure)[-1] == "no output varies over X, so there is nothing to share out"
+    fk.plot.importance(net, rows, image=(1, 3)).savefig(io.BytesIO())
+
+
+@pytest.mark.parametrize("name", ["a$^$", "$x$", "$", "a_b^c", "", "two\nlines"], ids=repr)
+def test_names_and_titles_are_drawn_as_they_are(net, rows, name):
+    """A dollar sign is no start of a formula."""
+    names, edge = [name, "b", "c"], net.edges(rows)[0]
+    figures = [
+        fk.plot.network(net, rows, inputs=names, outputs=[name], title=name),
+        fk.plot.importance(net, rows, names=names, title=name),
+        fk.plot.importance(net, rows, image=(1, 3), title=name),
+        fk.plot.edge(edge, xlabel=name, title=name),
+        fk.plot.training(TrainResult(epochs(3)), title=name),
+    ]
+    for figure in figures:
+        figure.savefig(io.BytesIO(), format="svg")
+        shown = [t for t in figure.findobj(matplotlib.text.Text) if name and t.get_text() == name]
+        assert all(not t.get_parse_math() for t in shown) and (shown or not name)
 
 
 def test_a_map_of_importance_for_images():

@@ -107,10 +107,10 @@ def test_burgers_reference_is_the_slope_that_was_published(pde):
 
 def test_a_small_poisson_fit_reaches_its_error(pde):
     problem = pde.PROBLEMS["poisson"]
-    x = pde.square(16, problem.low, problem.high)
+    x = pde.square(14, problem.low, problem.high)
     net = fk.KAN(
         [2, 2, 1], fk.Chebyshev(degree=8, domain=None), norm=fk.FeatureNorm(mode="range"), dtype=torch.float64,
         generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
-    fk.fit(net, residual=problem.terms(x), starts=2, grids=(4, 8), iterations=25, polish=False, progress=False)
-    assert problem.error(net, 65) < 1e-2
+    fk.fit(net, residual=problem.terms(x), starts=2, grids=(4, 8), iterations=12, polish=False, progress=False)
+    assert problem.error(net, 65) < 5e-3

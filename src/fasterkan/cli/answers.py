@@ -22,6 +22,8 @@ class Error:
     """Root mean square for numbers, share of wrong labels for labels."""
     plain: float
     """The same of the best constant answer: the rows' standard deviation, or all but the most frequent label."""
+    median: float = float("nan")
+    """Of the absolute error, of numbers; outliers hardly move it."""
 
     @property
     def explained(self) -> float:
@@ -59,8 +61,11 @@ def answers(fitted: Fitted, outputs: Tensor) -> dict[str, list[str]]:
 def errors(fitted: Fitted, outputs: Tensor, y: Tensor) -> list[Error]:
     """Return how far outputs [N, O] are from encoded targets, target by target."""
     if fitted.labels is None:
+        off = outputs - y
         return [
-            Error(column.name, len(y), _size(outputs[:, i] - y[:, i]), _size(y[:, i] - y[:, i].mean()))
+            Error(
+                column.name, len(y), _size(off[:, i]), _size(y[:, i] - y[:, i].mean()), float(off[:, i].abs().median())
+            )
             for i, column in enumerate(fitted.targets)
         ]
     right = labels_of(y)

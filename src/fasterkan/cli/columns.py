@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,8 @@ MOST_WORDS = 12
 """Different texts that a column of categories may have."""
 MOST_LABELS = 50
 """Different labels that a target may have."""
-_MISSING = {"", "na", "n/a", "nan", "-nan", "+nan", "null", "none", "?", "-", "."}
+_MISSING = {"", "na", "n/a", "nan", "-nan", "+nan", "null", "?"}
+_MISSING_NUMBER = {*_MISSING, "none", "-", "."}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,15 +47,25 @@ class Column:
     def encode(self, table: TextTable, field: str) -> list[float] | str:
         """Return a field as numbers, 0 and 1 for categories; else what is wrong with it, "missing" where it is."""
         if self.words is not None:
-            if field in self.words:
-                return [float(field == word) for word in self._shown()]
-            return "missing" if is_missing(field) else f"{field!r} is none of {', '.join(self.words)}"
+            word = self._word(table, field)
+            if word is not None:
+                return [float(word == each) for each in self._shown()]
+            missing = is_missing(field, among_numbers=all(_size(each) is not None for each in self.words))
+            return "missing" if missing else f"{field!r} is none of {', '.join(self.words)}"
         value = table.number(field)
-        if is_missing(field) or (value is not None and math.isnan(value)):
+        if is_missing(field, among_numbers=True) or (value is not None and math.isnan(value)):
             return "missing"
         if value is None:
             return f"{field!r} is no number"
         return [value] if math.isfinite(value) else f"{field} is not finite"
+
+    def _word(self, table: TextTable, field: str) -> str | None:
+        """The category or label that a field holds; where all are numbers, 1 and 1.0 are the same."""
+        words = self.words or ()
+        if field in words or (value := table.number(field)) is None:
+            return field if field in words else None
+        sizes = [_size(word) for word in words]
+        return words[sizes.index(value)] if None not in sizes and value in sizes else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as `from_json` reads it."""
@@ -70,9 +80,27 @@ class Column:
         return cls(str(fields["name"]), found, low, high, target=bool(fields["target"]))
 
 
-def is_missing(field: str) -> bool:
-    """Whether a field stands for no value: empty, NA, nan, null, none, ?, - or a point alone."""
-    return field.lower() in _MISSING
+def is_missing(field: str, *, among_numbers: bool) -> bool:
+    """Whether a field stands for no value: empty, NA, N/A, nan, null or ?; among numbers also none, - or a point."""
+    return field.lower() in (_MISSING_NUMBER if among_numbers else _MISSING)
+
+
+def _given(table: TextTable, name: str) -> tuple[list[str], list[float], bool]:
+    """The fields of a column that are not missing, the numbers among them, and whether these are the most."""
+    fields = table.column(name)
+    given = [field for field in fields if not is_missing(field, among_numbers=True)]
+    numbers = [found for field in given if (found := table.number(field)) is not None]
+    if 2 * len(numbers) > len(given):
+        return given, numbers, True
+    return [field for field in fields if not is_missing(field, among_numbers=False)], numbers, False
+
+
+def _size(word: str) -> float | None:
+    """The number that a label is, with a decimal comma or point."""
+    try:
+        return None if "_" in word else float(word.replace(",", "."))
+    except ValueError:
+        return None
 
 
 def survey(table: TextTable, name: str) -> Column | str:
@@ -83,13 +111,12 @@ def survey(table: TextTable, name: str) -> Column | str:
             message names the line.
     """
     fields = table.column(name)
-    given = [field for field in fields if not is_missing(field)]
+    given, numbers, numeric = _given(table, name)
     if 2 * len(given) < len(fields):
         return f"{len(fields) - len(given)} of {len(fields)} values are missing"
     if len(set(given)) < 2:
         return "it has one value only"
-    numbers = [found for field in given if (found := table.number(field)) is not None]
-    if 2 * len(numbers) > len(given):
+    if numeric:
         _all_numbers(table, name, fields)
         return (
             Column(name, None, min(numbers), max(numbers)) if min(numbers) < max(numbers) else "it has one value only"
@@ -101,12 +128,12 @@ def survey(table: TextTable, name: str) -> Column | str:
 
 
 def as_words(name: str, given: Sequence[str]) -> Column:
-    """Return a column of words, numbers too, in their order."""
-    try:
-        ordered = sorted(set(given), key=float)
-    except ValueError:
-        ordered = sorted(set(given))
-    return Column(name, tuple(ordered))
+    """Return a column of words, numbers too, in their order; of two spellings of a number the shortest stays."""
+    sizes = {word: size for word in set(given) if (size := _size(word)) is not None}
+    if len(sizes) < len(set(given)):
+        return Column(name, tuple(sorted(set(given))))
+    spelled = {sizes[word]: word for word in sorted(sizes, key=lambda word: (len(word), word), reverse=True)}
+    return Column(name, tuple(spelled[size] for size in sorted(spelled)))
 
 
 def survey_target(table: TextTable, name: str, *, labels: bool) -> Column:
@@ -120,24 +147,22 @@ def survey_target(table: TextTable, name: str, *, labels: bool) -> Column:
     Raises:
         ValueError: it cannot be predicted: the message says why and what to do.
     """
-    given = [field for field in table.column(name) if not is_missing(field)]
-    counts = Counter(given)
-    if len(counts) < 2:
+    given, numbers, numeric = _given(table, name)
+    found = dataclasses.replace(as_words(name, given), target=True)
+    count = len(found.words or ())
+    if count < 2:
         value = f"one value only, {given[0]!r}" if given else "no value"
         raise ValueError(f"{table.path}: the target {name!r} has {value}; there is nothing to learn")
-    numbers = [found for field in given if (found := table.number(field)) is not None]
-    if not labels and 2 * len(numbers) > len(given):
+    if not labels and numeric:
         _all_numbers(table, name, table.column(name))
-        if min(numbers) == max(numbers):
-            raise ValueError(f"{table.path}: the target {name!r} has one value only, {numbers[0]}; nothing to learn")
         return Column(name, None, min(numbers), max(numbers), target=True)
-    if (most := min(MOST_LABELS, len(given) // 2)) < len(counts):
+    if (most := min(MOST_LABELS, len(given) // 2)) < count:
         raise ValueError(
-            f"{table.path}: the target {name!r} has {len(counts)} different labels in {len(given)} rows, at most "
+            f"{table.path}: the target {name!r} has {count} different labels in {len(given)} rows, at most "
             f"{most} can be told apart"
             + ("; for numbers leave out --loss logistic" if len(numbers) == len(given) else "")
         )
-    return dataclasses.replace(as_words(name, given), target=True)
+    return found
 
 
 def _all_numbers(table: TextTable, name: str, fields: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from ..fit import FitObserver, Phase
 from .fit_columns import choose
 from .fit_files import write_run
 from .fit_network import BASES, LOSSES, NetworkOptions, fit_network
-from .fitted import check_free
+from .fitted import MOST_SEED, check_free
 
 HELP = """Fit a small network to a table, and say what it found.
 
@@ -68,7 +68,7 @@ def fit_command(
             help="Switches edges off, 0.001 to 0.1. [default: 0, 0.001 for labels]", min=0, show_default=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the starts and of the rows held back.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of the starts and of the rows held back.", min=0, max=MOST_SEED)] = 0,
     seconds: Annotated[float | None, typer.Option(help="Time for the fit; the best so far is kept.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run. [default: runs/NAME of DATA]", show_default=False)
@@ -84,7 +84,9 @@ def fit_command(
     for note in chosen.notes:
         typer.echo(f"note: {note}", err=True)
     made = fit_network(chosen, options, None if sys.stderr.isatty() else PhaseLines())
-    fitted = dataclasses.replace(chosen.fitted, result=made.summary | chosen.fitted.result)
+    fitted = dataclasses.replace(
+        chosen.fitted, result=made.summary | chosen.fitted.result, delta=made.delta, sparsity=made.sparsity
+    )
     typer.echo(write_run(folder, chosen, fitted, made))
     typer.echo(f"written to {folder}; for new rows: fasterkan predict {folder} new.csv")
 

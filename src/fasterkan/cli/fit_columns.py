@@ -8,11 +8,9 @@ from pathlib import Path
 
 from .answers import shortened
 from .columns import Column, survey, survey_target
-from .fitted import Encoded, Fitted
+from .fit_rows import LEAST, check_targets, varying
+from .fitted import Encoded, Fitted, counted
 from .table import TextTable, read_text
-
-LEAST = 10
-"""Rows that there must be to fit."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +18,9 @@ class Chosen:
     """What is fitted, and what the person should know about it."""
 
     fitted: Fitted
-    """Its result is only the number of rows yet."""
+    """Its result is only the number of rows yet, and their checksum."""
     table: TextTable
     rows: Encoded
-    test_table: TextTable
-    """The same file, unless there is one apart."""
     test: Encoded
     notes: tuple[str, ...]
 
@@ -60,27 +56,27 @@ def choose(
             raise ValueError(f"{data}: {words[0]!r} holds labels; labels are predicted alone, fit one target at a time")
         if loss not in (None, "logistic"):
             raise ValueError(f"{data}: {words[0]!r} holds labels, --loss {loss} needs numbers; leave --loss out")
-    columns, notes = _inputs(table, wanted, None if inputs is None else _names(table, inputs))
+    named = None if inputs is None else _names(table, inputs)
+    columns, notes = _inputs(table, wanted, named)
     kind = loss or ("squared" if goals[0].words is None else "logistic")
     whole = None if test is None else test.resolve()
     fitted = Fitted(data.resolve(), whole, test_share, seed, kind, columns, goals, {})
-    found = fitted.encode(table)
+    fitted, found, more = varying(fitted, table, named)
     rows, held = fitted.split(found)
-    notes += _left_out(table, found)
+    notes += [*more, *_left_out(table, found)]
     if len(rows.rows) < LEAST:
         raise ValueError(
             f"{data}: {len(rows.rows)} rows to fit ({len(table.rows)} in the file, {len(found.problems)} left out, "
             f"{len(held.rows)} held back for the test); at least {LEAST} are needed"
         )
-    test_table = table
+    check_targets(fitted, table, found, rows)
     if test is not None:
         test_table = read_text(test)
         held = fitted.encode(test_table)
         notes += _left_out(test_table, held)
         if not held.rows:
             raise ValueError(f"{test}: no row can be used for the test")
-    fitted = dataclasses.replace(fitted, result={"rows": len(rows.rows), "test_rows": len(held.rows)})
-    return Chosen(fitted, table, rows, test_table, held, tuple(notes))
+    return Chosen(dataclasses.replace(fitted, result=counted(rows, held)), table, rows, held, tuple(notes))
 
 
 def _names(table: TextTable, words: Sequence[str]) -> list[str]:
@@ -101,7 +97,7 @@ def _inputs(
     if both := [name for name in wanted or () if name in targets]:
         raise ValueError(f"{both[0]!r} is a target; it cannot be an input too")
     columns, notes = [], []
-    for number, name in enumerate(table.names, 1):
+    for place, name in enumerate(table.names, 1):
         if name in targets or (wanted is not None and name not in wanted):
             continue
         found = survey(table, name) if name else "it has no name"
@@ -110,7 +106,7 @@ def _inputs(
             continue
         if wanted is not None:
             raise ValueError(f"{table.path}: column {name!r} cannot be an input: {found}; leave it out of --inputs")
-        notes.append(f"column {name or number} is left out: {found}")
+        notes.append(f"column {name or place} is left out: {found}")
     if not columns:
         raise ValueError(f"{table.path} has no column to predict from" + "".join(f"; {note}" for note in notes))
     return tuple(columns), notes
@@ -121,7 +117,8 @@ def _left_out(table: TextTable, found: Encoded) -> list[str]:
     if not found.problems:
         return []
     missing = shortened([f"{name} {count}" for name, count in found.missing.most_common()])
-    other = next((number for number, why in found.problems.items() if not why.endswith("missing")), None)
+    other = next((row for row, why in found.problems.items() if not why.endswith("missing")), None)
     first = "" if other is None else f"; line {table.lines[other]}, {found.problems[other]}"
-    values = f" (missing values: {missing})" if missing else ""
+    words = f"; taken as missing: {', '.join(found.missing_words)}" if found.missing_words else ""
+    values = f" (missing values: {missing}{words})" if missing else ""
     return [f"{len(found.problems)} of {len(table.rows)} rows of {table.path} are left out{values}{first}"]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..bases import RSWAF, Basis, BSpline, Gaussian, Hat
 from ..fit import FitObserver, FitResult, fit
-from ..fit.losses import LossName
+from ..fit.losses import LossName, spread
 from ..interpret import Widths, auto_width
 from ..interpret.auto_width import Trial
 from ..models import KAN
@@ -89,6 +89,9 @@ class Made:
     outcome: FitResult
     widths: Widths | None
     summary: dict[str, Any]
+    delta: float | None
+    """Of the Huber loss, in units of y; None of several targets, which each have their own."""
+    sparsity: float
 
 
 def fit_network(chosen: Chosen, options: NetworkOptions, observer: FitObserver | None) -> Made:
@@ -104,6 +107,7 @@ def fit_network(chosen: Chosen, options: NetworkOptions, observer: FitObserver |
     loss = cast(LossName, chosen.fitted.loss)
     usual = LABEL_SPARSITY if loss == "logistic" else 0.0
     pull = usual if options.sparsity is None else options.sparsity
+    delta = spread(y) / 10 if loss == "huber" and y.shape[1] == 1 else None  # of several, each has its own
     tried = _tried(x, y, options, loss, pull) if options.width == "auto" else None
     if tried is not None:
         widths: tuple[int, ...] = tried.best
@@ -121,6 +125,7 @@ def fit_network(chosen: Chosen, options: NetworkOptions, observer: FitObserver |
         x,
         y,
         loss=loss,
+        delta=delta,
         sparsity=pull,
         grids=grids if len(grids) > 1 else "auto",
         seed=options.seed,
@@ -135,7 +140,7 @@ def fit_network(chosen: Chosen, options: NetworkOptions, observer: FitObserver |
         "seconds": time.perf_counter() - started,
         "widths": list(widths),
     }
-    return Made(net, outcome, tried, summary)
+    return Made(net, outcome, tried, summary, delta, pull)
 
 
 def _tried(x: Tensor, y: Tensor, options: NetworkOptions, loss: LossName, sparsity: float) -> Widths | None:

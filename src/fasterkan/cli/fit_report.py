@@ -101,12 +101,15 @@ def _errors(fitted: Fitted, made: Made, off: Mapping[str, Sequence[Error]], loss
         ]
         return "\n".join(["how often it is right", *(f"  {line}" for line in lines)])
     lines = []
+    huber = fitted.loss == "huber"
     for number, target in enumerate(fitted.targets):
-        lines.append(f"{target.name:<14}{'RMSE':>11}{'of the sd':>11}{'R2':>10}{'rows':>7}")
+        middle = f"{'median |error|':>17}" if huber else ""
+        lines.append(f"{target.name:<14}{'RMSE':>11}{'of the sd':>11}{'R2':>10}{'rows':>7}{middle}")
         for word, found in off.items():
             e = found[number]
             share = percent(e.error / e.plain) if e.plain > 0 else "-"
-            lines.append(f"{word:<14}{e.error:>11.4g}{share:>11}{e.explained:>10.5f}{e.rows:>7}")
+            middle = f"{e.median:>17.4g}" if huber else ""
+            lines.append(f"{word:<14}{e.error:>11.4g}{share:>11}{e.explained:>10.5f}{e.rows:>7}{middle}")
     text = "\n".join(["how far off it is", *(f"  {line}" for line in lines)])
     if held is None:
         return f"{text}\n  too few different rows to hold some out for the choices of the fit"

@@ -6,18 +6,21 @@ import dataclasses
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
+from .._files import sha256_of
 from .._version import __version__
+from ..fit.losses import LossName
 from ..models.pretrained import CONFIG, WEIGHTS
 from ..train import RunFolderError
 from .columns import Column
 from .table import TextTable, read_text
 
 FIT, FORMAT = "fit.json", 1
+MOST_SEED = 2**32 - 1
 PARTS = {
     CONFIG, WEIGHTS, FIT, "report.txt", "report.json", "predictions.csv",
     *(f"{name}.{kind}" for name in ("network", "importance", "training") for kind in ("png", "svg")),
@@ -39,10 +42,15 @@ class Encoded:
     """Of the other rows."""
     missing: Counter[str]
     """How many values are missing, by column."""
+    missing_words: tuple[str, ...]
+    """Texts that were taken for missing values, in alphabetical order."""
+    lines: list[int]
+    """Of the rows, in the file."""
 
     def part(self, index: Tensor) -> Encoded:
         """Return some of the rows."""
-        return dataclasses.replace(self, x=self.x[index], y=self.y[index], rows=[self.rows[i] for i in index.tolist()])
+        rows, lines = ([numbers[i] for i in index.tolist()] for numbers in (self.rows, self.lines))
+        return dataclasses.replace(self, x=self.x[index], y=self.y[index], rows=rows, lines=lines)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +68,9 @@ class Fitted:
     targets: tuple[Column, ...]
     result: dict[str, Any]
     """Errors and why the fit stopped."""
+    delta: float | None = None
+    """Of the Huber loss with one target, in its units."""
+    sparsity: float = 0.0
 
     @property
     def input_names(self) -> list[str]:
@@ -85,12 +96,15 @@ class Fitted:
         rows: list[int] = []
         problems: dict[int, str] = {}
         missing = Counter[str]()
+        words = set[str]()
         for number in range(len(table.rows)):
             found: list[list[float]] = []
             for column, fields in zip(columns, [*inputs, *outputs], strict=True):
                 values = column.encode(table, fields[number])
                 if isinstance(values, str):
-                    missing[column.name] += values == "missing"
+                    if values == "missing":
+                        missing[column.name] += 1
+                        words.add(fields[number])
                     problems.setdefault(number, f"{column.name}: {values}")
                 else:
                     found.append(values)
@@ -104,7 +118,9 @@ class Fitted:
             torch.tensor(y, dtype=torch.float64).reshape(len(rows), width),
             rows,
             problems,
-            +missing,
+            missing,
+            tuple(sorted(words - {""})),
+            [table.lines[number] for number in rows],
         )
 
     def split(self, found: Encoded) -> tuple[Encoded, Encoded]:
@@ -122,18 +138,30 @@ class Fitted:
         if not self.data.is_file():
             raise RunFolderError(f"{self.data}, which the network was fitted to, is gone; name the table with --table")
         kept, test = self.split(self.encode(read_text(self.data)))
-        if len(kept.rows) != self.result["rows"]:
-            raise RunFolderError(
-                f"{self.data} has changed since the fit: {len(kept.rows)} rows to fit instead of "
-                f"{self.result['rows']}; name the table with --table, or fit again"
-            )
-        return kept, test if self.test is None else self.encode(read_text(self.test))
+        if self.test is not None:
+            test = self.encode(read_text(self.test))
+        found = counted(kept, test)
+        if found["rows"] != self.result["rows"]:
+            what = f"{found['rows']} rows to fit instead of {self.result['rows']}"
+        elif found["sha256"] != self.result["sha256"]:
+            what = "other values in its rows" if self.test is None else f"other values in its rows, or in {self.test}"
+        else:
+            return kept, test
+        raise RunFolderError(
+            f"{self.data} has changed since the fit: {what}; name the table with --table, or fit again"
+        )
 
     def to_json(self) -> str:
         """Return the text of `fit.json`."""
         fields = dataclasses.asdict(self)
         paths = {name: None if fields[name] is None else str(fields[name]) for name in ("data", "test")}
         return json.dumps({"format": FORMAT, "fasterkan_version": __version__, **fields, **paths}, indent=2) + "\n"
+
+
+def counted(kept: Encoded, test: Encoded) -> dict[str, Any]:
+    """Return what `fit.json` says of the rows that were fitted and those of the test: how many, and a checksum."""
+    numbers = b"".join(part.contiguous().numpy().tobytes() for each in (kept, test) for part in (each.x, each.y))
+    return {"rows": len(kept.rows), "test_rows": len(test.rows), "sha256": sha256_of(numbers)}
 
 
 def is_fitted(folder: Path) -> bool:
@@ -155,9 +183,26 @@ def load_fitted(folder: Path) -> Fitted:
         inputs, targets = (tuple(map(Column.from_json, fields[name])) for name in ("inputs", "targets"))
         test = None if fields["test"] is None else Path(fields["test"])
         share, seed, loss = float(fields["test_share"]), int(fields["seed"]), str(fields["loss"])
-        return Fitted(Path(fields["data"]), test, share, seed, loss, inputs, targets, dict(fields["result"]))
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        result = dict(fields["result"])
+        result |= {"rows": int(result["rows"]), "sha256": str(result["sha256"])}
+        delta, sparsity = None if fields["delta"] is None else float(fields["delta"]), float(fields["sparsity"])
+    except RunFolderError:
+        raise
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RunFolderError(f"{path} is damaged ({type(error).__name__}: {error}); fit again") from error
+    domains = {
+        "test_share": (share, 0 <= share < 1),
+        "seed": (seed, 0 <= seed <= MOST_SEED),
+        "loss": (loss, loss in get_args(LossName)),
+        "delta": (delta, delta is None or delta > 0),
+        "sparsity": (sparsity, sparsity >= 0),
+        "inputs": (len(inputs), len(inputs) > 0),
+        "targets": (len(targets), len(targets) > 0),
+    }
+    for name, (value, right) in domains.items():
+        if not right:
+            raise RunFolderError(f"{path} is damaged ({name} {value!r} is outside its domain); fit again")
+    return Fitted(Path(fields["data"]), test, share, seed, loss, inputs, targets, result, delta, sparsity)
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:

@@ -46,21 +46,33 @@ def predict_table(run: Path, files: Sequence[str], out: Path | None, *, as_json:
     said = answers(fitted, outputs_of(net, found.x)) if found.rows else {}
     _notes(fitted, table, found.problems, outside(fitted, found))
     if found.rows:
-        _write(_json(fitted, table, said, found.rows) if as_json else _csv(table, said, found.rows), out)
+        _write(_json(fitted, table, said, found.rows) if as_json else _csv(fitted, table, said, found.rows), out)
         _compare(fitted, table, run)
     if found.problems:
         raise typer.Exit(1 if found.rows else 2)
 
 
-def _csv(table: TextTable, said: dict[str, list[str]], rows: Sequence[int]) -> str:
-    """The table with the predictions behind its columns, empty where there are none."""
+def _csv(fitted: Fitted, table: TextTable, said: dict[str, list[str]], rows: Sequence[int]) -> str:
+    """The table with the predictions behind its columns, empty where there are none, in the table's own spelling.
+
+    Predictions that it held already are replaced, but a column that the network takes is never one of them.
+    """
+    if table.decimal_comma:
+        words = 0 if fitted.labels is None else 1
+        said = {
+            name: fields if n < words else [field.replace(".", ",") for field in fields]
+            for n, (name, fields) in enumerate(said.items())
+        }
     places = {row: place for place, row in enumerate(rows)}
-    columns = list(said.values())
-    lines = [[*table.names, *said]]
+    taken = {column.name for column in fitted.inputs}
+    kept = [n for n, name in enumerate(table.names) if name not in said or name in taken]
+    heads = [f"{name} (new)" if name in taken else name for name in said]
+    lines = [[*(table.names[n] for n in kept), *heads]]
     for number, row in enumerate(table.rows):
         place = places.get(number)
-        lines.append([*row, *("" if place is None else column[place] for column in columns)])
-    return as_csv(lines)
+        new = ("" if place is None else column[place] for column in said.values())
+        lines.append([*(row[n] for n in kept), *new])
+    return as_csv(lines, table.separator)
 
 
 def _json(fitted: Fitted, table: TextTable, said: dict[str, list[str]], rows: Sequence[int]) -> str:
@@ -88,6 +100,8 @@ def _notes(fitted: Fitted, table: TextTable, problems: dict[int, str], far: dict
         typer.secho(f"error: {table.path}, line {table.lines[number]}, {problems[number]}", fg="red", err=True)
     if len(problems) > _SHOWN:
         typer.secho(f"error: and {len(problems) - _SHOWN} rows more", fg="red", err=True)
+    if table.blank:
+        typer.echo(f"note: {table.blank} rows without any value are left out", err=True)
     for column in fitted.inputs:
         if count := far.get(column.name):
             typer.echo(

@@ -9,15 +9,14 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from .._files import write_atomically
 from ..fit import fit
 from ..fit.losses import LossName
 from ..interpret import PruneReport, prune
 from ..models import KAN
-from ..models.pretrained import CONFIG
-from ..train import RunFolderError, TrainConfig, train
+from ..train import TrainConfig, train
 from .answers import errors, outputs_of
-from .fitted import FIT
+from .fit_files import draw, network_picture, run_files, said_of, write_files
+from .fitted import Encoded, check_free, counted
 from .plot import beside
 from .rows import Rows, load_rows
 
@@ -64,32 +63,47 @@ def prune_command(
     """Run `fasterkan prune`."""
     found = load_rows(run, data, data_root, table, target, rows)
     folder = beside(run, "pruned") if out is None else out
-    if (folder / CONFIG).exists() and not overwrite:
-        raise RunFolderError(f"{folder} holds a model already; choose another folder with --out, or --overwrite")
+    check_free(folder, overwrite=overwrite)
     options: dict[str, Any] = {"tolerance": tolerance, "keep": keep, "rounds": rounds, "edges": edges}
     if found.images is not None:
         options |= {"loss": "error", "validation": found.held}
         if epochs:
             options["refit"] = lambda net: _train(net, found, epochs)
     if found.fitted is not None:
-        if found.fitted.labels is not None:
-            options["loss"] = "logistic"
+        if found.fitted.loss != "squared":
+            options |= {"loss": found.fitted.loss, "delta": found.fitted.delta}
         if epochs:
             options["refit"] = lambda net: _fit(net, found)
     report = prune(found.net, *found.train, **options)
-    report.net.save_pretrained(folder)
     said = "\n".join([report.text(found.inputs), *_off(found, report.net)])
-    text = {"report.txt": said + "\n", "report.json": json.dumps(_numbers(report), indent=2) + "\n"}
-    if found.fitted is not None:
-        text[FIT] = found.fitted.to_json()
-    write_atomically({folder / name: content.encode() for name, content in text.items()})
+    files = {"report.txt": said + "\n", "report.json": json.dumps(_numbers(report), indent=2) + "\n"}
+    pictures = {}
+    if found.fitted is not None and found.encoded is not None:
+        fitted = dataclasses.replace(found.fitted, result=_result(run, found.encoded, report))
+        files |= run_files(fitted, said_of(fitted, report.net, *found.encoded))
+        pictures = network_picture(fitted, report.net, found.encoded[0])
+    write_files(folder, report.net, files)
+    draw(folder, pictures)
     typer.echo(f"{said}\nwritten to {folder}")
+
+
+def _result(run: Path, rows: tuple[Encoded, Encoded], report: PruneReport) -> dict[str, Any]:
+    """What `fit.json` says of the smaller network."""
+    return {
+        "pruned_from": str(run.resolve()),
+        "loss": report.loss_after,
+        "widths": list(report.widths_after),
+        "edges": report.after.edges,
+        **counted(*rows),
+    }
 
 
 def _fit(net: KAN, found: Rows) -> None:
     """A fit that goes on from the weights of the network."""
     assert found.fitted is not None
-    fit(net, *found.train, starts=0, loss=cast(LossName, found.fitted.loss), seed=found.fitted.seed)
+    fitted = found.fitted
+    loss = cast(LossName, fitted.loss)
+    fit(net, *found.train, starts=0, loss=loss, delta=fitted.delta, sparsity=fitted.sparsity, seed=fitted.seed)
     net.eval()
 
 
@@ -99,11 +113,14 @@ def _off(found: Rows, net: KAN) -> list[str]:
         return []
     x, y = found.held
     both = (errors(found.fitted, outputs_of(each, x), y.double()) for each in (found.net, net))
-    what = "RMSE" if found.fitted.labels is None else "wrong labels, share"
-    return [
-        f"test        {before.target}: {what} {before.error:.4g} -> {after.error:.4g} on {after.rows} rows"
-        for before, after in zip(*both, strict=True)
-    ]
+    lines = []
+    for before, after in zip(*both, strict=True):
+        what = "RMSE" if found.fitted.labels is None else "wrong labels, share"
+        text = f"test        {before.target}: {what} {before.error:.4g} -> {after.error:.4g}"
+        if found.fitted.loss == "huber":
+            text += f", median absolute error {before.median:.4g} -> {after.median:.4g}"
+        lines.append(f"{text} on {after.rows} rows")
+    return lines
 
 
 def _train(net: KAN, found: Rows, epochs: int) -> None:

@@ -34,6 +34,8 @@ class Rows:
     """Training and validation images."""
     fitted: Fitted | None = None
     """The columns of a network of `fasterkan fit`."""
+    encoded: tuple[Encoded, Encoded] | None = None
+    """Its rows that were fitted and those of the test, maybe none, float64."""
 
 
 def load_rows(
@@ -86,7 +88,11 @@ def load_rows(
 
 def _of_fit(saved: Saved, net: KAN, fitted: Fitted, table: Path | None) -> Rows:
     """The rows of a fit, or of another table with its columns."""
-    train, test = fitted.load() if table is None else (fitted.encode(read_text(table)), None)
+    if table is None:
+        train, test = fitted.load()
+    else:
+        fitted = dataclasses.replace(fitted, data=table.resolve(), test=None, test_share=0.0)
+        train, test = fitted.split(fitted.encode(read_text(table)))
     if len(train.rows) < 2:
         raise ValueError(f"{table} has {len(train.rows)} rows that the network can take, at least 2 are needed")
     dtype = next(net.parameters()).dtype
@@ -94,5 +100,6 @@ def _of_fit(saved: Saved, net: KAN, fitted: Fitted, table: Path | None) -> Rows:
     def pair(found: Encoded) -> tuple[Tensor, Tensor]:
         return found.x.to(dtype), found.y.to(dtype)
 
-    held = None if test is None or not test.rows else pair(test)
-    return Rows(saved, net, pair(train), held, fitted.input_names, fitted.output_names, None, fitted=fitted)
+    held = pair(test) if test.rows else None
+    names = fitted.input_names, fitted.output_names
+    return Rows(saved, net, pair(train), held, *names, None, fitted=fitted, encoded=(train, test))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 _SEPARATORS = ",;\t"
+_SNIFFED = 20
+"""Lines at the start of a file that tell its separator."""
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
 
@@ -27,7 +31,14 @@ class TextTable:
     """Where each row ends in the file, counted from 1."""
     rows: tuple[tuple[str, ...], ...]
     separator: str
-    """Between two fields: a comma, a semicolon or a tab, whichever the first line has most of."""
+    """Between two fields: a comma, a semicolon or a tab."""
+    blank: int = 0
+    """How many rows without any value were skipped, empty lines aside."""
+
+    @property
+    def decimal_comma(self) -> bool:
+        """Whether its numbers are written with a decimal comma."""
+        return self.separator != "," and any(_DECIMAL_COMMA.fullmatch(field) for row in self.rows for field in row)
 
     def column(self, name: str) -> list[str]:
         """Return the fields of a column.
@@ -66,17 +77,21 @@ def read_text(path: Path) -> TextTable:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text (byte {error.start}); save it again as CSV UTF-8") from error
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(_SEPARATORS, key=first.count)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=separator, skipinitialspace=True)
+    separator = _separator(text)
+    found: list[tuple[int, tuple[str, ...]]] = []
+    blank = 0
     try:
-        found = [(reader.line_num, tuple(field.strip() for field in line)) for line in reader if any(line)]
+        for number, row in _fields(text, separator):
+            if any(row):
+                found.append((number, row))
+            else:
+                blank += bool(found) and len(row) == len(found[0][1])
     except csv.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num}: {error}; it is no CSV file that can be read") from error
+        raise ValueError(f"{path}, {error}; it is no CSV file that can be read") from error
     if len(found) < 2:
         raise ValueError(f"{path} has {len(found)} lines, expected a line of names and rows of numbers")
     (_, names), *rows = found
-    table = TextTable(path, names, tuple(n for n, _ in rows), tuple(row for _, row in rows), separator)
+    table = TextTable(path, names, tuple(n for n, _ in rows), tuple(row for _, row in rows), separator, blank)
     given = [name for name in names if name]
     if len(set(given)) < len(given):
         twice = next(name for name in given if given.count(name) > 1)
@@ -88,6 +103,28 @@ def read_text(path: Path) -> TextTable:
         if len(row) != len(names):
             raise ValueError(f"{path}, line {number}: {len(row)} fields, expected {len(names)} as in the line of names")
     return table
+
+
+def _fields(text: str, separator: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Each row's fields, without white space around them, and the line on which it ends."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    try:
+        for row in reader:
+            yield reader.line_num, tuple(field.strip() for field in row)
+    except csv.Error as error:
+        raise csv.Error(f"line {reader.line_num}: {error}") from error
+
+
+def _separator(text: str) -> str:
+    """The separator that cuts the first lines into equally many fields; of several, or none, the one for most names."""
+    counts: dict[str, list[int]] = {}
+    for separator in _SEPARATORS:
+        try:
+            rows = (row for _, row in _fields(text, separator) if any(row))
+            counts[separator] = [len(row) for row in islice(rows, _SNIFFED)] or [0]
+        except csv.Error:
+            counts[separator] = [0]
+    return max(_SEPARATORS, key=lambda each: (len(set(counts[each])) == 1 < counts[each][0], counts[each][0]))
 
 
 def read_table(path: Path, targets: Sequence[str]) -> tuple[Tensor, Tensor, list[str]]:

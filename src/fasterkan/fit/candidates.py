@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..nn.feature_norm import FeatureScaling
 from .flat import FlatNet
+from .frozen import frozen_kept
 from .lbfgs import minimise_by_gradient
 from .levenberg_marquardt import Lanes, Why, minimise
 from .objective import Misfit, Penalised
@@ -24,18 +25,18 @@ core (P^3 / 3 for the solution, N P^2 for the matrix of N rows); beyond, L-BFGS,
 
 @dataclasses.dataclass
 class Candidate:
-    """A float64 network on its way, and how good it is, as mean losses of targets of variance 1."""
+    """A float64 network on its way, and how good it is: mean losses of targets of variance 1, what each output adds."""
 
     net: nn.Module
     start: int
     smoothness: float
-    train: float = math.inf
-    held_out: float | None = None
+    train: tuple[float, ...] = (math.inf,)
+    held_out: tuple[float, ...] | None = None
 
     @property
     def score(self) -> float:
         """What the choice goes by: the loss on rows held out, else on the fitted ones; infinite instead of NaN."""
-        score = self.train if self.held_out is None else self.held_out
+        score = sum(self.train if self.held_out is None else self.held_out)
         return score if math.isfinite(score) else math.inf
 
     def copy(self, smoothness: float | None = None) -> Candidate:
@@ -69,14 +70,26 @@ class Limits:
 def draw(net: nn.Module, start: int, seed: int, *, norms: bool) -> None:
     """Give a network new random weights by a seed of its own, in place; nothing global is changed.
 
-    With `norms` the feature norms become as new too.
+    With `norms` the feature norms become as new too. What is frozen stays as it is.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed * 1_000_003 + start)
+    with torch.random.fork_rng(devices=[]), frozen_kept(net):
+        torch.manual_seed((seed * 1_000_003 + start) % 2**63)
         for module in net.modules():
             reset = getattr(module, "reset_parameters", None)
-            if callable(reset) and (norms or not isinstance(module, FeatureScaling)):
+            learned = any(p.requires_grad for p in module.parameters())
+            if callable(reset) and (norms if isinstance(module, FeatureScaling) else learned):
                 reset()
+
+
+def check_dependence(candidates: Sequence[Candidate], task: Task) -> None:
+    """Raise ValueError if residuals that are not 0 do not change with any parameter of the first candidates."""
+    for candidate in candidates[:2]:
+        flat = FlatNet(candidate.net)
+        theta, constants, misfit = flat.theta([candidate.net]), flat.constants([candidate.net]), task.fitted(flat)
+        slope = misfit.gradient if flat.size > LARGEST else misfit.normal
+        if bool(slope(theta, constants)[1].any()) or float(misfit.value(theta, constants)) == 0:
+            return
+    raise ValueError("fit: the residual does not depend on the net that it is given; use its argument")
 
 
 def fit_side_by_side(
@@ -164,6 +177,6 @@ def _one_gradient(objective: Penalised, lane: Tensor, theta: Tensor) -> tuple[Te
 def _measure(candidates: Sequence[Candidate], objective: Penalised, held_out: Misfit | None, theta: Tensor) -> None:
     """Write down the losses of the candidates."""
     train = objective.misfits(theta).tolist()
-    other = [None] * len(train) if held_out is None else held_out.value(theta, objective.constants).tolist()
+    other = [None] * len(train) if held_out is None else held_out.by_output(theta, objective.constants).tolist()
     for candidate, mine, out in zip(candidates, train, other, strict=True):
-        candidate.train, candidate.held_out = mine, out
+        candidate.train, candidate.held_out = tuple(mine), None if out is None else tuple(out)

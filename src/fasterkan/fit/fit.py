@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from .._check import positive_number, real_number, whole_number
 from .candidates import Task
 from .flat import FlatNet
 from .grids import Grids, resolve_grids, take_over
-from .losses import Loss, LossName, resolve_loss, spread
+from .losses import Huber, Logistic, Loss, LossName, can_be_scaled, resolve_loss, scaled_loss
 from .objective import Misfit
 from .observers import FitObserver, watching
 from .residual import Equations, misfit_of
@@ -22,7 +23,7 @@ from .rows import Rows
 from .scaling import TargetScale
 from .search import Plan, Search
 from .split import split_rows
-from .table import Table, points_of, read_table
+from .table import Table, check_inputs, points_of, read_table
 
 
 def fit(
@@ -51,20 +52,22 @@ def fit(
     Several starts are fitted side by side on the coarsest grid and thinned out by their error on rows held out; the
     best goes on with several strengths of smoothness, then from grid to finer grid as long as the held-out error
     falls; at the end it is fitted to all rows. The targets are brought to variance 1 inside and the last layer is
-    scaled back. Feature norms are set by X and frozen. The network keeps its dtype and device.
+    scaled back. Feature norms are set by X and frozen. The network keeps its dtype and device; parameters that are
+    frozen (`requires_grad_(False)`) and buffers such as BatchNorm's stay exactly as they are.
 
     Args:
         net: a KAN, a KANLinear, or any module whose rows do not depend on each other; small (a few thousand
-            parameters). Above `fasterkan.fit.LARGEST` parameters L-BFGS takes over.
+            parameters). Above `LARGEST` of them (`from fasterkan.fit import LARGEST`) L-BFGS takes over.
         X: [N, I], a tensor or an array. With `residual`, points of the domain that set the feature norms.
         y: [N] or [N, M]; for loss "logistic" probabilities or 0 and 1, the network's outputs being logits.
         residual: instead of y: fn(net) -> residuals of any shape, or a list of (fn, points) or (fn, points, weight)
             with fn(net, x) -> [n] or [n, M] for points x [n, I], each row depending on its own point only: many times
             faster. net is then a float64 copy: give points in float64; differentiate with `torch.func`. The loss is
             the mean over each function's residuals, summed over functions times their weights.
-        weights: of the rows, [N], not negative.
-        loss: "squared", "huber", "logistic", or an object like `fasterkan.fit.Squared`.
-        delta: of "huber", in units of y; default a tenth of y's interquartile range.
+        weights: of the rows, [N], not negative; a row of weight 0 might as well not be there.
+        loss: "squared", "huber", "logistic", or an object such as `Huber(0.1)`
+            (`from fasterkan.fit import Huber`).
+        delta: of "huber", in units of y; default a tenth of y's interquartile range (with `residual`: 1).
         starts: how many random networks compete; the first is not the given one. 0: only the network as it is, on its
             own grid, its weights being the start: to go on after pruning, say.
         grids: counts of the bases to go through, increasing ((3, 6, 12), of grid_size, num_grids, degree or
@@ -87,7 +90,8 @@ def fit(
 
     Raises:
         TypeError, ValueError: tables that hold NaN or infinity (row and column are named), shapes that do not fit,
-            arguments outside their domains, a network whose outputs are not finite.
+            arguments outside their domains, a network whose outputs are not finite or whose dtype is too small for
+            what was fitted, residuals that do not depend on the net they are given. The network is then as it was.
         RuntimeError: feature norms that are not calibrated, and no points to do it with.
 
     Source: Levenberg (1944), Marquardt (1963); grids from coarse to fine as Liu et al., KAN (arXiv 2404.19756).
@@ -101,13 +105,16 @@ def fit(
     started = time.perf_counter()
     budget = math.inf if seconds is None else positive_number("fit", "seconds", seconds)
     plan = _plan(net, grids, starts, seed, smoothness, iterations, equations=residual is not None)
+    wanted = resolve_loss(loss, delta)
+    if not isinstance(polish, bool):
+        raise TypeError(f"fit: polish must be True or False, got {polish!r}")
     pull = real_number("fit", "sparsity", sparsity)
     if pull < 0:
         raise ValueError(f"fit: sparsity must not be negative, got {sparsity}")
     if residual is not None:
         if y is not None or weights is not None:
             raise ValueError("fit: give y (and weights) or residual, not both")
-        task = _equations(net, X, residual, held_out, resolve_loss(loss, delta or 1.0), pull)
+        task = _equations(net, X, residual, held_out, Huber(1.0) if wanted is None else wanted, pull)
         full, scale = task if polish else None, None
     else:
         if X is None or y is None:
@@ -115,21 +122,14 @@ def fit(
         if not isinstance(held_out, int | float):
             raise TypeError(f"fit: held_out must be a fraction of the rows from 0 to 0.5, got {held_out!r}")
         table = read_table(net, X, y, weights)
-        if loss == "logistic" and not bool(((table.y >= 0) & (table.y <= 1)).all()):
+        if isinstance(wanted, Logistic) and not bool(((table.y >= 0) & (table.y <= 1)).all()):
             raise ValueError("fit: with loss='logistic' y must lie between 0 and 1")
-        scale = TargetScale.of(net, table, wanted=loss in ("squared", "huber"))
+        scale = TargetScale.of(net, table, wanted=can_be_scaled(wanted))
         inside = scale.inside(table)
-        if loss == "huber" and delta is not None:
-            chosen = resolve_loss(loss, positive_number("fit", "delta", delta) / scale.size)
-        else:
-            chosen = resolve_loss(loss, spread(inside.y) / 10)
+        chosen = scaled_loss(wanted, scale.scale, inside.y)
         task, full = _tables(inside, chosen, float(held_out), plan.seed, pull, polish)
-    size = 1.0 if scale is None else scale.size
-
-    def unit(value: float) -> float:
-        return math.sqrt(2 * value) * size
-
-    with watching(observer, progress) as watcher:
+    unit = _own_unit if scale is None else scale.unit
+    with torch.enable_grad(), watching(observer, progress) as watcher:
         search = Search(net, task, full, plan, lambda: time.perf_counter() - started > budget, watcher, unit, scale)
         stopped = search.run()
         best = search.best
@@ -190,8 +190,13 @@ def _equations(
     build, points = misfit_of(net, residual, loss)
     if X is not None:
         points = points_of("X", X, next(net.parameters()).device)
+        check_inputs(net, points)
     others = None if isinstance(held_out, int | float) else misfit_of(net, held_out, loss)[0]
     return Task(build, others, points, sparsity)
+
+
+def _own_unit(losses: Sequence[float]) -> float:
+    return math.sqrt(2 * sum(losses))
 
 
 def _call(net: nn.Module, x: Tensor) -> Tensor:

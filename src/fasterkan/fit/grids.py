@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -14,6 +14,7 @@ from .._check import whole_number
 from ..bases import Basis
 from ..models import KAN
 from ..nn import KANLinear
+from .frozen import is_free
 
 COARSEST = 3
 """The first grid that "auto" may go through."""
@@ -26,6 +27,11 @@ def kan_layers(net: nn.Module) -> list[KANLinear]:
     return [m for m in net.modules() if isinstance(m, KANLinear)]
 
 
+def free_layers(net: nn.Module) -> list[KANLinear]:
+    """Return those of them that may get another grid: nothing of the edges' functions is frozen."""
+    return [layer for layer in kan_layers(net) if is_free(layer)]
+
+
 def count_field(basis: Basis) -> str | None:
     """Return the field that counts a family's functions ("grid_size", say), None where it has no such field."""
     fields = {f.name for f in dataclasses.fields(basis)}
@@ -35,9 +41,9 @@ def count_field(basis: Basis) -> str | None:
 
 
 def count_of(net: nn.Module) -> int | None:
-    """Return the one count that all layers have; None if there is no such count."""
+    """Return the one count that all layers have, frozen ones left out; None if there is no such count."""
     found = set()
-    for layer in kan_layers(net):
+    for layer in free_layers(net):
         field = count_field(layer.basis)
         found.add(None if field is None else getattr(layer.basis, field))
     return found.pop() if len(found) == 1 else None
@@ -62,6 +68,8 @@ def resolve_grids(net: nn.Module, grids: Grids) -> tuple[int | None, ...]:
         while counts[-1] // 2 >= COARSEST:
             counts.append(counts[-1] // 2)
         return tuple(reversed(counts))
+    if not isinstance(grids, Iterable):
+        raise TypeError(f'fit: grids must be "auto", None or increasing counts such as (3, 6, 12), got {grids!r}')
     counts = [whole_number("fit", f"grids[{i}]", count, 1) for i, count in enumerate(grids)]
     if not counts or any(b <= a for a, b in pairwise(counts)):
         raise ValueError(f"fit: grids must be one or more counts that increase, got {tuple(grids)}")
@@ -74,8 +82,11 @@ def resolve_grids(net: nn.Module, grids: Grids) -> tuple[int | None, ...]:
 
 
 def coarsen(net: nn.Module, count: int) -> None:
-    """Give every layer the basis of this count and new, empty weights, in place; `reset_parameters` draws them."""
-    for layer in kan_layers(net):
+    """Give every layer the basis of this count and new, empty weights, in place; `reset_parameters` draws them.
+
+    Frozen layers stay as they are.
+    """
+    for layer in free_layers(net):
         field = count_field(layer.basis)
         assert field is not None
         if getattr(layer.basis, field) == count:
@@ -89,24 +100,42 @@ def coarsen(net: nn.Module, count: int) -> None:
 
 
 def refine(net: nn.Module, count: int) -> None:
-    """Give every layer the finer basis of this count, keeping its functions, in place."""
+    """Give every layer the finer basis of this count, keeping its functions, in place; frozen ones stay."""
     with torch.no_grad():
-        for layer in kan_layers(net):
+        for layer in free_layers(net):
             layer.refine(count)
     follow_layers(net)
 
 
 def follow_layers(net: nn.Module) -> None:
-    """Let a KAN's own description say what its layers are now."""
-    if isinstance(net, KAN):
-        net.basis = net.kan_layers()[0].basis
+    """Let the own description of each KAN say what its layers are now."""
+    for module in net.modules():
+        if isinstance(module, KAN):
+            module.basis = module.kan_layers()[0].basis
 
 
 def take_over(net: nn.Module, fitted: nn.Module) -> None:
-    """Give `net` the bases and all numbers of `fitted`, a copy of it with other grids perhaps, rounded to its dtype."""
+    """Give `net` the bases and all numbers of `fitted`, a copy of it with other grids perhaps, rounded to its dtype.
+
+    Raises:
+        ValueError: a number is too large for that dtype; `net` is then as it was.
+    """
+    learned = {name for name, p in fitted.named_parameters() if p.requires_grad}
+    dtypes = {name: tensor.dtype for name, tensor in net.state_dict().items()}
+    for name, tensor in fitted.state_dict().items():
+        lost = ~torch.isfinite(tensor.to(dtypes[name]))
+        if bool((lost if name in learned else lost & torch.isfinite(tensor)).any()):
+            size = float(tensor.abs().max())
+            raise ValueError(
+                f"fit: {name} of the fitted network is as large as {size:.2g}, which {dtypes[name]} cannot hold; "
+                "divide y by its size, or make the network with dtype=torch.float64"
+            )
     for mine, theirs in zip(kan_layers(net), kan_layers(fitted), strict=True):
         like = mine.weight
         tensors = {k: t.detach().to(like.device, like.dtype) for k, t in theirs.basis_tensors().items()}
+        shapes = {k: t.shape for k, t in mine.basis_tensors().items()}
+        if theirs.basis == mine.basis and shapes == {k: t.shape for k, t in tensors.items()}:
+            continue
         mine.set_basis(theirs.basis, tensors)
         if theirs.weight.shape != like.shape:
             mine.weight = nn.Parameter(like.new_zeros(theirs.weight.shape), requires_grad=like.requires_grad)

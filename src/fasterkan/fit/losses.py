@@ -41,12 +41,12 @@ class Huber:
     """r^2 / 2 up to |r| = delta, then delta (|r| - delta / 2): rows far off pull with a bounded force.
 
     Args:
-        delta: in units of r.
+        delta: in units of r; for M outputs a tensor [M] too.
 
     Source: Huber, Robust estimation of a location parameter (1964); the curvature is that of reweighted least squares.
     """
 
-    delta: float
+    delta: float | Tensor
 
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         size = (output - target).abs()
@@ -70,25 +70,41 @@ class Logistic:
         return p - target, (p * (1 - p)).clamp_min(1e-6)  # where p is 0 or 1 to the last digit the step is damped
 
 
-def resolve_loss(loss: LossName | Loss, delta: float) -> Loss:
-    """Return the loss that a name stands for; objects with the two methods pass.
+def resolve_loss(loss: LossName | Loss, delta: float | None) -> Loss | None:
+    """Return the loss that a name stands for, in units of y; objects with the two methods pass.
 
     Args:
         loss: "squared", "huber" or "logistic", or an object of one's own.
-        delta: of "huber".
+        delta: of "huber"; without it that is None, since the targets choose it.
 
     Raises:
-        ValueError: the name is not known.
+        TypeError, ValueError: the name is not known, delta is not above 0 or belongs to no such loss.
     """
+    if delta is not None:
+        positive_number("fit", "delta", delta)
+        if loss != "huber":
+            raise ValueError(f'fit: delta belongs to loss="huber"; leave it out with loss={loss!r}')
     if not isinstance(loss, str):
         return loss
     if loss == "squared":
         return Squared()
     if loss == "huber":
-        return Huber(positive_number("fit", "delta", delta))
+        return None if delta is None else Huber(float(delta))
     if loss == "logistic":
         return Logistic()
     raise ValueError(f'fit: loss must be "squared", "huber", "logistic" or an object like them, got {loss!r}')
+
+
+def can_be_scaled(loss: Loss | None) -> bool:
+    """If targets may be brought to another size: the loss is one of r = output - target whose units are known."""
+    return loss is None or type(loss) in (Squared, Huber)
+
+
+def scaled_loss(loss: Loss | None, scale: Tensor, targets: Tensor) -> Loss:
+    """Return the loss of targets [N, M] that were divided by scale [M]; None is a Huber loss that they choose."""
+    if loss is None:
+        return Huber(spread(targets) / 10)
+    return Huber(loss.delta / scale) if type(loss) is Huber else loss
 
 
 def spread(targets: Tensor) -> float:

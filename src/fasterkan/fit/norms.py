@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..nn import calibrate
+from ..models import KAN
+from ..nn import KANLinear, calibrate
 from ..nn.feature_norm import FeatureScaling
 from ..nn.statistics import FeatureStatistics
+from .frozen import frozen_kept, held_norms
 
 DRIFT = 0.1
 """A norm moves when the interval it would choose now differs by more than this fraction of its width at an end."""
@@ -18,6 +20,10 @@ DRIFT = 0.1
 HIDDEN_MARGIN = 0.2
 """Of the norms of hidden layers: a new row in a corner of the domain sends hidden values beyond all that were fitted;
 there the smooth continuation on the grid is right to many more digits than a straight line beyond its end."""
+
+
+SMALLEST_COLUMN = 1e-12
+"""Root mean square to which base weights are raised at most; beyond, they would leave what the optimiser allows."""
 
 
 def feature_norms(net: nn.Module) -> list[FeatureScaling]:
@@ -31,14 +37,43 @@ def give_room(net: nn.Module) -> None:
         norm.description = dataclasses.replace(norm.description, margin=max(norm.description.margin, HIDDEN_MARGIN))
 
 
+@torch.no_grad()
+def balance_base(net: nn.Module, points: Tensor | None) -> None:
+    """Divide the first layer's drawn base weights by the root mean square of each column of the points [N, I].
+
+    The base branch takes x as it is, so that its drawn weights would fit columns of size 1 only. Columns of size 0, or
+    too large for a square mean in float64, keep theirs.
+    """
+    layer = _first_layer(net)
+    if layer is None or points is None or layer.base_weight is None or not layer.base_weight.requires_grad:
+        return
+    kept = getattr(net, "kept_inputs", None)
+    columns = points if kept is None else points[:, kept]
+    size = columns.square().mean(0).sqrt()
+    size = torch.where(torch.isfinite(size) & (size > 0), size.clamp_min(SMALLEST_COLUMN), 1.0)
+    if len(size) == layer.in_features:
+        layer.base_weight.div_(size)
+
+
+def _first_layer(net: nn.Module) -> KANLinear | None:
+    """The layer that sees the columns themselves."""
+    if isinstance(net, KAN):
+        return _first_layer(net.layers[0])
+    if isinstance(net, nn.Sequential):
+        return _first_layer(net[0]) if len(net) else None
+    return net if isinstance(net, KANLinear) else None
+
+
 def settle(net: nn.Module, points: Tensor | None, dtype: torch.dtype) -> None:
     """Set the feature norms by the points [N, I], or move them where values drifted, and freeze them, in place.
 
     Norms that move keep the functions as well as the grid allows; the next phase mends the rest. Their numbers are
-    rounded to `dtype`, that of the network which will hold them: what is fitted is then what it will compute.
+    rounded to `dtype`, that of the network which will hold them: what is fitted is then what it will compute. The norm
+    of a frozen layer stays.
 
     Raises:
         RuntimeError: a norm is not calibrated, and there are no points.
+        ValueError: the first norm's numbers do not fit into `dtype`.
     """
     norms = feature_norms(net)
     if not norms:
@@ -49,13 +84,22 @@ def settle(net: nn.Module, points: Tensor | None, dtype: torch.dtype) -> None:
                 "fit: the feature norms are not calibrated and there are no points to do it with; give the points of "
                 "the domain as X, fk.fit(net, X, residual=fn), or call net.calibrate(X) before"
             )
-    elif not all(norm.calibrated for norm in norms) or _drifted(net, norms, points):
-        calibrate(net, points)
+    else:
+        held = held_norms(net)
+        movable = [norm for norm in norms if norm not in held]
+        if not all(norm.calibrated for norm in norms) or (movable and _drifted(net, movable, points)):
+            with frozen_kept(net):
+                calibrate(net, points)
     for norm in norms:
         with torch.no_grad():
             norm.center.copy_(norm.center.to(dtype))
             norm.scale.copy_(norm.scale.to(dtype))
         norm.set_status(calibrated=True, frozen=True)
+    if not bool((torch.isfinite(norms[0].center) & torch.isfinite(norms[0].scale)).all()):
+        raise ValueError(
+            f"fit: the feature norm of the inputs does not fit into {dtype}; multiply X by a number that brings it to "
+            "ordinary sizes, or make the network with dtype=torch.float64"
+        )
 
 
 def _drifted(net: nn.Module, norms: list[FeatureScaling], points: Tensor) -> bool:

@@ -21,6 +21,9 @@ class Misfit(Protocol):
     def value(self, theta: Tensor, constants: Constants) -> Tensor:
         """Return the loss [S]."""
 
+    def by_output(self, theta: Tensor, constants: Constants) -> Tensor:
+        """Return the loss as what each output adds to it, [S, M]; [S, 1] where it has no outputs."""
+
     def normal(self, theta: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
         """Return the Gauss-Newton matrix [S, P, P] and the gradient [S, P]."""
 
@@ -36,6 +39,9 @@ class Sum:
 
     def value(self, theta: Tensor, constants: Constants) -> Tensor:
         return torch.stack([part.value(theta, constants) for part in self.parts]).sum(0)
+
+    def by_output(self, theta: Tensor, constants: Constants) -> Tensor:
+        return self.value(theta, constants).unsqueeze(-1)
 
     def normal(self, theta: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
         matrices, gradients = zip(*(part.normal(theta, constants) for part in self.parts), strict=True)
@@ -74,8 +80,8 @@ class Penalised:
             penalty.keep(lanes)
 
     def misfits(self, theta: Tensor) -> Tensor:
-        """Return the loss without penalties of all networks, [S]."""
-        return self.misfit.value(theta, self.constants)
+        """Return the loss without penalties of all networks, as what each output adds to it, [S, M]."""
+        return self.misfit.by_output(theta, self.constants)
 
     def value(self, theta: Tensor, lanes: Tensor) -> Tensor:
         total = self.misfit.value(theta, self._of(lanes))

@@ -13,8 +13,8 @@ from .._check import positive_number
 from .flat import FlatNet
 from .losses import Loss
 from .objective import Constants, Misfit, Sum
-from .rows import RowFunction, Rows
-from .table import points_of
+from .rows import RowFunction, Rows, slope_at
+from .table import ends, points_of
 
 Whole = Callable[[nn.Module], Tensor]
 """net -> residuals, any shape; the net is a float64 copy of the one that is fitted."""
@@ -54,6 +54,10 @@ class Residual:
             found.append(self.loss.value(residual, torch.zeros_like(residual)).mean())
         return torch.stack(found)
 
+    def by_output(self, theta: Tensor, constants: Constants) -> Tensor:
+        """Return it as [S, 1]."""
+        return self.value(theta, constants).unsqueeze(-1)
+
     def normal(self, theta: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
         """Return the Gauss-Newton matrix [S, P, P] and the gradient [S, P]."""
         matrices, gradients = [], []
@@ -72,7 +76,7 @@ class Residual:
             leaf = row.detach().requires_grad_()
             residual = self._vector(leaf, _one(constants, s))
             value = self.loss.value(residual, torch.zeros_like(residual)).mean()
-            gradients.append(torch.autograd.grad(value, leaf)[0])
+            gradients.append(slope_at(value, leaf))
             values.append(value.detach())
         return torch.stack(values), torch.stack(gradients)
 
@@ -94,12 +98,15 @@ class Residual:
     def _reverse(self, theta: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
         leaf = theta.clone().requires_grad_()
         residual = self._vector(leaf, constants)
+        if not residual.requires_grad:
+            return residual.new_zeros(len(residual), len(leaf)), residual
         rows = torch.eye(len(residual), dtype=residual.dtype, device=residual.device)
-        found = [
-            torch.autograd.grad(residual, leaf, part, retain_graph=True, is_grads_batched=True)[0]
+        found: list[Tensor | None] = [
+            torch.autograd.grad(residual, leaf, part, retain_graph=True, is_grads_batched=True, allow_unused=True)[0]
             for part in rows.split(TANGENTS)
         ]
-        return torch.cat(found), residual.detach()
+        used = [part for part in found if part is not None]  # all of them, or none
+        return torch.cat(used) if used else leaf.new_zeros(len(residual), len(leaf)), residual.detach()
 
 
 class _WholeCaller(nn.Module):
@@ -138,7 +145,7 @@ def misfit_of(net: nn.Module, equations: Equations, loss: Loss) -> tuple[Callabl
     def build(flat: FlatNet) -> Misfit:
         return Sum([_rows(flat, *term, loss) for term in terms])
 
-    return build, torch.cat([points for _, points, _ in terms])
+    return build, _inputs(net, [points for _, points, _ in terms])
 
 
 def _term(i: int, term: Any, device: torch.device) -> tuple[RowFunction, Tensor, float]:
@@ -151,10 +158,27 @@ def _term(i: int, term: Any, device: torch.device) -> tuple[RowFunction, Tensor,
     return term[0], points_of(f"residual[{i}] points", term[1], device), weight
 
 
+def _inputs(net: nn.Module, points: list[Tensor]) -> Tensor | None:
+    """Those of the points that are rows of the network's inputs, to set its norms; None if there are none."""
+    widths = ends(net)
+    columns = points[0].shape[1] if widths is None else widths[0]
+    if widths is None and any(p.shape[1] != columns for p in points):
+        return None
+    rows = [p for p in points if p.shape[1] == columns]
+    return torch.cat(rows) if rows else None
+
+
 def _rows(flat: FlatNet, function: RowFunction, points: Tensor, weight: float, loss: Loss) -> Rows:
     """The mean over the points of a term, times its weight."""
-    found = function(flat.net, points[:1])
-    targets = torch.zeros(len(points), found.numel(), dtype=torch.float64, device=points.device)
+    few = points[:2]
+    found: Any = function(flat.net, few)
+    if not isinstance(found, Tensor) or (len(few) > 1 and (not found.dim() or len(found) != len(few))):
+        got = f"of shape {tuple(found.shape)}" if isinstance(found, Tensor) else repr(found)
+        raise TypeError(
+            f"fit: a function of residual=[(fn, points), ...] must return [n] or [n, M] for n points, a row for each "
+            f"of them, unsummed; for {len(few)} points it returned one {got}"
+        )
+    targets = torch.zeros(len(points), found.numel() // len(few), dtype=torch.float64, device=points.device)
     return Rows(flat, function, points, targets, torch.ones_like(points[:, 0]), loss, weight)
 
 

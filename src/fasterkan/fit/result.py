@@ -21,7 +21,8 @@ class Attempt:
     smoothness: float
     """Strength of its smoothness penalty."""
     loss: float
-    """Root of twice its mean loss over the fitted rows, penalties left out: for "squared" the RMSE, in units of y."""
+    """Root of twice its mean loss over the fitted rows and all outputs, penalties left out: for "squared" the RMSE, in
+    units of y."""
     held_out: float | None
     """The same over the rows held out; None if there are none."""
 
@@ -56,7 +57,9 @@ class FitResult:
         stopped: why it ended: "converged" (the loss fell no further), "held-out error stopped falling" (finer grids
             were no better, and the best one was kept), "time" (`seconds` ran out), "iterations" (the last phase used
             all).
-        loss: root of twice the mean loss over the fitted rows: for "squared" the RMSE, in units of y.
+        loss: root of twice the mean loss over the fitted rows and all outputs: for "squared" the RMSE, in units of y.
+            Outputs of large numbers then outweigh those of small ones; the fit itself weighs outputs of any size alike,
+            and so it chooses.
         held_out: the same over the rows held out, before the final polish on all rows; None if there were none.
         grid: the count of the bases that the network now has.
         smoothness: strength of the smoothness penalty that was chosen.

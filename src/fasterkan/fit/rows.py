@@ -70,6 +70,11 @@ class Rows:
         losses = self.loss.value(self.outputs(theta, constants), self.targets)
         return (losses * self.weights).sum((-2, -1))
 
+    def by_output(self, theta: Tensor, constants: dict[str, Tensor]) -> Tensor:
+        """Return what each output adds to it, [S, M]."""
+        losses = self.loss.value(self.outputs(theta, constants), self.targets)
+        return (losses * self.weights).sum(-2)
+
     def normal(self, theta: Tensor, constants: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the Gauss-Newton matrix [S, P, P] and the gradient [S, P], summed over chunks of rows."""
         lanes, size = theta.shape
@@ -94,9 +99,16 @@ class Rows:
             leaf = theta.detach().requires_grad_()
             losses = self.loss.value(self._outputs(leaf, constants, self.points[part]), self.targets[part])
             total = (losses * self.weights[part]).sum((-2, -1))  # [S]
-            gradient += torch.autograd.grad(total.sum(), leaf)[0]
+            gradient += slope_at(total.sum(), leaf)
             value += total.detach()
         return value, gradient
+
+
+def slope_at(total: Tensor, leaf: Tensor) -> Tensor:
+    """Return d total / d leaf; 0 where it does not depend on it."""
+    if not total.requires_grad:
+        return torch.zeros_like(leaf)
+    return torch.autograd.grad(total, leaf, materialize_grads=True)[0]
 
 
 class _Caller(nn.Module):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from ..models import KAN, MLP
 from ..nn import KANLinear
 from .table import Table
 
@@ -37,11 +39,10 @@ class TargetScale:
         spread = spread.clamp(1e-290, 1e290)
         return cls(mean * size, torch.exp2(torch.log2(spread).round()))
 
-    @property
-    def size(self) -> float:
-        """The root mean square of the outputs' scales: an error of 1 inside, in units of y."""
+    def unit(self, losses: Sequence[float]) -> float:
+        """Return the root of twice the sum of losses, one of each output inside, in units of y."""
         largest = self.scale.max()
-        return float((self.scale / largest).square().mean().sqrt() * largest)
+        return float((2 * self.scale.new_tensor(losses) * (self.scale / largest).square()).sum().sqrt() * largest)
 
     def inside(self, table: Table) -> Table:
         """Return the table with targets of mean 0 and variance about 1."""
@@ -70,15 +71,27 @@ class TargetScale:
 
 
 def last_linear(net: nn.Module) -> KANLinear | nn.Linear | None:
-    """Return the layer whose weights and bias are the last thing that happens; None where that cannot be told."""
+    """Return the layer whose weights and bias are the last thing that happens, and learned.
+
+    None where that cannot be told: a module with a forward of its own, a layer or a tensor of it that serves twice.
+    """
+    last = _last(net)
+    if last is None:
+        return None
+    own = [t for name in ("weight", "base_weight", "bias") if (t := getattr(last, name, None)) is not None]
+    everywhere = [id(p) for _, p in net.named_parameters(remove_duplicate=False)]
+    return last if all(t.requires_grad and everywhere.count(id(t)) == 1 for t in own) else None
+
+
+def _last(net: nn.Module) -> KANLinear | nn.Linear | None:
+    forward = type(net).forward
     if isinstance(net, KANLinear):
-        return net if getattr(net, "after", None) is None else None
+        return net if forward is KANLinear.forward and net.after is None else None
     if isinstance(net, nn.Linear):
-        return net
-    layers = net if isinstance(net, nn.Sequential) else getattr(net, "layers", None)
-    if isinstance(layers, nn.Sequential | nn.ModuleList) and len(layers) and hasattr(net, "layers_hidden"):
-        return last_linear(layers[-1])
-    return last_linear(net[-1]) if isinstance(net, nn.Sequential) and len(net) else None
+        return net if forward is nn.Linear.forward else None
+    if isinstance(net, KAN | MLP) and forward in (KAN.forward, MLP.forward):
+        return _last(net.layers[-1])
+    return _last(net[-1]) if isinstance(net, nn.Sequential) and forward is nn.Sequential.forward and len(net) else None
 
 
 @torch.no_grad()

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from torch import nn
 
 from . import grids
-from .candidates import Candidate, Limits, Task, draw, fit_side_by_side
+from .candidates import Candidate, Limits, Task, check_dependence, draw, fit_side_by_side
 from .flat import exact_copy
-from .norms import give_room, settle
+from .norms import balance_base, give_room, settle
 from .observers import FitObserver
 from .result import Attempt, Phase, PhaseName, Stopped
 from .scaling import TargetScale, rest_last_layer
@@ -54,7 +54,7 @@ class Search:
         plan: what is tried.
         out_of_time: if the clock has run out.
         observer: told of everything.
-        unit: makes the loss of the result from a mean loss, in units of y.
+        unit: makes the loss of the result, in units of y, from what each output adds to a mean loss.
         scale: of the targets, None where they are not scaled; folded into the best network at the end.
     """
 
@@ -66,7 +66,7 @@ class Search:
         plan: Plan,
         out_of_time: Callable[[], bool],
         observer: FitObserver,
-        unit: Callable[[float], float],
+        unit: Callable[[Sequence[float]], float],
         scale: TargetScale | None,
     ) -> None:
         self.net, self.task, self.polish, self.plan = net, task, polish, plan
@@ -121,14 +121,17 @@ class Search:
                 grids.coarsen(candidate.net, count)
             if plan.starts:
                 draw(candidate.net, candidate.start, plan.seed, norms=self.task.points is not None)
+                balance_base(candidate.net, self.task.points)
                 if self.scale is not None:
                     rest_last_layer(candidate.net)
             elif self.scale is not None:
                 self.scale.unfold(candidate.net)
             settle(candidate.net, self.task.points, self.dtype)
+        if self.scale is None:
+            check_dependence(drawn, self.task)
         first = count if count is not None else grids.count_of(self.net)
         pool, why = self._phase("starts", first, drawn, tolerance=COARSE_TOLERANCE, halving=HALVING)
-        if not math.isfinite(pool[0].train):
+        if not math.isfinite(sum(pool[0].train)):
             raise ValueError(
                 "fit: the network's outputs, or the residuals, are not finite at any start; look at the sizes of X "
                 '(norm="feature" brings any to the grid) and at the residual function'
@@ -179,5 +182,5 @@ class Search:
         phase = Phase(name, grid, attempts, count, time.perf_counter() - start)
         self.phases.append(phase)
         self.observer.on_phase(phase)
-        others = [c for c in ranked if c.start != ranked[0].start and math.isfinite(c.train)]
+        others = [c for c in ranked if c.start != ranked[0].start and math.isfinite(sum(c.train))]
         return [ranked[0], *others[:1]], why

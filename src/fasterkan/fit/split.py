@@ -34,7 +34,7 @@ def split_rows(table: Table, fraction: float, seed: int) -> tuple[Tensor, Tensor
     everything = torch.arange(len(x))
     if groups < LEAST or count == 0:
         return everything, everything[:0]
-    order = torch.randperm(groups, generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(groups, generator=torch.Generator().manual_seed(seed % 2**63))
     chosen = torch.zeros(groups, dtype=torch.bool)
     chosen[order[:count]] = True
     out = chosen[group] & (table.weights.cpu() > 0)

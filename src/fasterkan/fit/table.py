@@ -19,7 +19,7 @@ class Table:
     y: Tensor
     """[N, M]."""
     weights: Tensor
-    """[N], not negative, not all 0."""
+    """[N], not negative, not all 0; `read_table` leaves out the rows of weight 0."""
 
     def rows(self, index: Tensor) -> Table:
         """Return these rows alone."""
@@ -36,23 +36,23 @@ def read_table(net: nn.Module, x: Any, y: Any, weights: Any) -> Table:
     """
     first = next(net.parameters())
     device = first.device
-    points = points_of("X", x, device, first.dtype)
+    points = _rows("X", x, device)
     targets = _exact("y", y, device)
     if targets.dim() not in (1, 2):
         raise ValueError(f"fit: y must be [N] or [N, outputs], got {tuple(targets.shape)}")
     if len(targets) != len(points):
         raise ValueError(f"fit: X has {len(points)} rows, y has {len(targets)}; they must be the same")
     targets = targets.reshape(len(targets), -1)
-    _finite("y", targets)
-    if weights is None:
-        return _fits(net, Table(points, targets, torch.ones(len(points), dtype=torch.float64, device=device)))
-    each = _exact("weights", weights, device)
+    each = torch.ones_like(points[:, 0]) if weights is None else _exact("weights", weights, device)
     if each.shape != (len(points),):
         raise ValueError(f"fit: weights must be one number for each of the {len(points)} rows, got {tuple(each.shape)}")
     _finite("weights", each.unsqueeze(-1))
     if bool((each < 0).any()) or not bool(each.any()):
         raise ValueError("fit: weights must not be negative, and not all 0")
-    return _fits(net, Table(points, targets, each / each.max()))
+    counting = each > 0
+    _finite("y", targets, counting)
+    table = Table(_rounded("X", points, first.dtype, counting), targets, each / each.max())
+    return _fits(net, table if bool(counting.all()) else table.rows(counting.nonzero().squeeze(-1)))
 
 
 def points_of(name: str, x: Any, device: torch.device, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -61,15 +61,23 @@ def points_of(name: str, x: Any, device: torch.device, dtype: torch.dtype = torc
     Raises:
         TypeError, ValueError: as `read_table`.
     """
+    return _rounded(name, _rows(name, x, device), dtype)
+
+
+def _rows(name: str, x: Any, device: torch.device) -> Tensor:
     points = _exact(name, x, device)
     if points.dim() != 2:
         fix = f"; one variable is {name}[:, None]" if points.dim() == 1 else ""
         raise ValueError(f"fit: {name} must be [rows, columns], got {tuple(points.shape)}{fix}")
     if not points.numel():
         raise ValueError(f"fit: {name} is empty, {tuple(points.shape)}; one row is the least")
-    _finite(name, points)
+    return points
+
+
+def _rounded(name: str, points: Tensor, dtype: torch.dtype, counting: Tensor | None = None) -> Tensor:
+    _finite(name, points, counting)
     rounded = points.to(dtype).double()
-    _finite(f"{name} in {dtype}", rounded)
+    _finite(f"{name} in {dtype}", rounded, counting)
     return rounded
 
 
@@ -86,8 +94,10 @@ def _exact(name: str, values: Any, device: torch.device) -> Tensor:
     return values.detach().to(device, torch.float64)
 
 
-def _finite(name: str, values: Tensor) -> None:
-    bad = (~torch.isfinite(values)).nonzero()
+def _finite(name: str, values: Tensor, counting: Tensor | None = None) -> None:
+    """Raise ValueError for the first number that is not finite, in the rows that count (None: in all)."""
+    infinite = ~torch.isfinite(values)
+    bad = (infinite if counting is None else infinite & counting.unsqueeze(-1)).nonzero()
     if len(bad):
         row, column = bad[0].tolist()
         place = f"row {row}" if name == "weights" else f"row {row}, column {column}"
@@ -99,24 +109,27 @@ def _finite(name: str, values: Tensor) -> None:
 
 def _fits(net: nn.Module, table: Table) -> Table:
     """The table, if its numbers of columns are those of the network's inputs and outputs."""
-    widths = _ends(net)
-    if widths is not None:
-        for name, got, expected, what in (
-            ("X", table.x.shape[1], widths[0], "inputs"),
-            ("y", table.y.shape[1], widths[1], "outputs"),
-        ):
-            if got != expected:
-                raise ValueError(f"fit: {name} has {got} columns, the network has {expected} {what}")
+    check_inputs(net, table.x)
+    widths = ends(net)
+    if widths is not None and table.y.shape[1] != widths[1]:
+        raise ValueError(f"fit: y has {table.y.shape[1]} columns, the network has {widths[1]} outputs")
     return table
 
 
-def _ends(net: nn.Module) -> tuple[int, int] | None:
-    """The network's numbers of inputs and outputs, where they can be told without running it."""
+def check_inputs(net: nn.Module, points: Tensor) -> None:
+    """Raise ValueError if the network is known to take another number of columns than X has."""
+    widths = ends(net)
+    if widths is not None and points.shape[1] != widths[0]:
+        raise ValueError(f"fit: X has {points.shape[1]} columns, the network has {widths[0]} inputs")
+
+
+def ends(net: nn.Module) -> tuple[int, int] | None:
+    """Return the network's numbers of inputs and outputs, where they can be told without running it."""
     widths = getattr(net, "layers_hidden", None)
     if isinstance(widths, tuple | list):
         return int(widths[0]), int(widths[-1])
     if isinstance(net, nn.Sequential) and len(net):
-        first, last = _ends(net[0]), _ends(net[-1])
+        first, last = ends(net[0]), ends(net[-1])
         return None if first is None or last is None else (first[0], last[1])
-    ends = getattr(net, "in_features", None), getattr(net, "out_features", None)
-    return (ends[0], ends[1]) if isinstance(ends[0], int) and isinstance(ends[1], int) else None
+    first, last = getattr(net, "in_features", None), getattr(net, "out_features", None)
+    return (first, last) if isinstance(first, int) and isinstance(last, int) else None

@@ -54,12 +54,13 @@ def _rebuilt(net: KAN, kept: list[Tensor], constants: list[Tensor]) -> KAN:
     descriptions = [_norm_description(layer, alive) for layer, alive in zip(layers, kept, strict=False)]
     made = KAN(
         [int(alive.sum()) for alive in kept],
-        net.basis,
+        layers[0].basis,
         norm=descriptions,
         base=net.base,
         bias=True,
         device=layers[0].weight.device,
         dtype=layers[0].weight.dtype,
+        generator=torch.Generator(layers[0].weight.device),  # the weights drawn are replaced; leave torch's own alone
     )
     for new, old, before, after, fixed in zip(made.kan_layers(), layers, kept[:-1], kept[1:], constants, strict=True):
         _copy_layer(new, old, after.to(old.weight.device), before.to(old.weight.device), fixed.to(old.weight.device))
@@ -87,8 +88,8 @@ def _norm_description(layer: KANLinear, alive: Tensor) -> Any:
 def _copy_layer(new: KANLinear, old: KANLinear, after: Tensor, before: Tensor, fixed: Tensor) -> None:
     """Copy what is left of a layer: outputs `after` [O] and inputs `before` [I], both booleans."""
     new.set_basis(old.basis, cut_tensors(old, after, before))
+    new.weight = nn.Parameter(old.weight.detach()[after][:, before])  # each layer has functions of its own number
     with torch.no_grad():
-        new.weight.copy_(old.weight[after][:, before])
         if new.base_weight is not None and old.base_weight is not None:
             new.base_weight.copy_(old.base_weight[after][:, before])
         if new.bias is not None:
@@ -102,6 +103,8 @@ def _copy_layer(new: KANLinear, old: KANLinear, after: Tensor, before: Tensor, f
                 gone if old.norm.absent_values is None else torch.cat([old.norm.absent_values, gone])
             )
         new.norm.load_state_dict(state)
+        if isinstance(new.norm, FeatureScaling) and isinstance(old.norm, FeatureScaling):
+            new.norm.target, new.norm.mode, new.norm.initial = old.norm.target, old.norm.mode, old.norm.initial
         for theirs, ours in zip(old.norm.parameters(), new.norm.parameters(), strict=True):
             ours.requires_grad_(theirs.requires_grad)
     if old.mask is not None and not bool((mask := old.mask[after][:, before]).all()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 
@@ -12,6 +13,8 @@ from ._panel import chunks, edge_outputs, edge_weights, moments, sum_rows
 from ._walk import Step
 
 _PROBES = 32
+_MODERATE = 1e100
+"""Its square, and that of its inverse, are far from the ends of float64."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +83,30 @@ def shuffle_effects(
     edges.append(torch.where(varies, 1 / variance, 0).unsqueeze(-1) * spread / varies.sum())
     nodes.append(edges[-1].sum(0))
     return Effects(nodes, edges)
+
+
+def no_effects(steps: list[Step]) -> Effects:
+    """Return zeros for every part."""
+    edges = [torch.zeros_like(step.layer.weight[..., 0].detach(), dtype=torch.float64) for step in steps]
+    return Effects([edge.sum(0) for edge in edges], edges)
+
+
+@torch.no_grad()
+def of_moderate_size(steps: list[Step]) -> list[Step]:
+    """Return the steps with outputs whose squares are numbers: far too large or small ones are divided by their size.
+
+    It is the last layer's weights that are divided, in a copy, by powers of two: shares of variance stay what they are.
+    """
+    last = steps[-1]
+    size = last.y.detach().abs().amax(0)  # [O]
+    if last.y.dtype != torch.float64 or not bool(((size > _MODERATE) | (size < 1 / _MODERATE) & (size > 0)).any()):
+        return steps
+    shrink = torch.exp2(-size.log2().round()).where(size > 0, 1)
+    layer = copy.deepcopy(last.layer)
+    for tensor in (layer.weight, layer.base_weight, layer.bias):
+        if tensor is not None:
+            tensor.mul_(shrink.view(-1, *[1] * (tensor.dim() - 1)))
+    return [*steps[:-1], Step(layer, last.x, layer(last.x))]
 
 
 def gradient_effects(steps: list[Step], variance: Tensor, varies: Tensor, generator: torch.Generator) -> Effects:

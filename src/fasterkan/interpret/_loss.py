@@ -2,60 +2,91 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from .._check import positive_number
+from ..fit.losses import spread
+from ._residuals import Residuals
+from ._walk import array_of
 from .bands import targets_of
 
-Loss = Literal["auto", "error", "logistic"] | Callable[[Tensor, Tensor], Tensor]
+Loss = Literal["auto", "squared", "huber", "error", "logistic"] | Callable[[Tensor, Tensor], Tensor]
+ROUNDING = 1e-6
+"""By how much a constant that was rounded to the network's dtype may be worse than the best one."""
+Criterion = Callable[[Tensor, Tensor], Tensor]
+"""(outputs [N, O], y) -> losses [C]; none of them may rise by more than is allowed to it."""
 
 
-def resolve_loss(caller: str, loss: Loss, y: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return loss(outputs, y) -> scalar: that given, the mean squared error for numbers, cross-entropy for labels.
+def check_loss(caller: str, loss: Loss, delta: float | None) -> None:
+    """Raise ValueError or TypeError unless loss is a callable or a known name, and delta goes with it."""
+    if not callable(loss) and loss not in ("auto", "squared", "huber", "error", "logistic"):
+        raise ValueError(
+            f'{caller}: loss must be "auto", "squared", "huber", "error", "logistic" or loss(outputs, y), got {loss!r}'
+        )
+    if delta is None:
+        return
+    if loss != "huber":
+        raise ValueError(f'{caller}: delta is that of loss="huber", the loss is {loss!r}; leave delta out')
+    positive_number(caller, "delta", delta)
 
-    Raises:
-        TypeError, ValueError: neither a callable nor a known name, or "error" for targets that are no labels.
-    """
+
+def is_of_numbers(loss: Loss, y: Tensor) -> bool:
+    """Return whether the loss is squared or Huber's, so that `criterion_of` makes `Residuals`."""
+    return loss in ("squared", "huber") or (loss == "auto" and y.is_floating_point())
+
+
+def criterion_of(loss: Loss, delta: float | None, y: Tensor) -> Criterion:
+    """Return what a checked loss stands for, with the units of checked targets y."""
+    if is_of_numbers(loss, y):
+        squared = Residuals.of(y)
+        if loss != "huber":
+            return squared
+        if delta is not None:
+            return Residuals.of(y, delta)
+        inside = (y.double() - y.double().mean(0)) / squared.size
+        return dataclasses.replace(squared, delta=spread(inside) / 10 * torch.ones_like(squared.size))
     if callable(loss):
-        return loss
-    if loss not in ("auto", "error", "logistic"):
-        raise ValueError(f'{caller}: loss must be "auto", "error", "logistic" or loss(outputs, y), got {loss!r}')
+        return lambda outputs, y: torch.as_tensor(loss(outputs, y)).reshape(1)
     if loss == "logistic":
-        if not y.is_floating_point() or not bool(((y >= 0) & (y <= 1)).all()):
-            raise ValueError(f'{caller}: loss="logistic" needs floating-point targets within 0 ... 1, got {y.dtype}')
-        return F.binary_cross_entropy_with_logits
-    if y.is_floating_point():
-        if loss == "error":
-            raise ValueError(f'{caller}: loss="error" is the share of wrong labels, y holds {y.dtype} numbers')
-        return mean_squared_error
-    return wrong if loss == "error" else F.cross_entropy
+        return logistic
+    return wrong if loss == "error" else cross_entropy
 
 
-def mean_squared_error(outputs: Tensor, y: Tensor) -> Tensor:
-    """Return the mean over rows and outputs of the squared error."""
-    return (outputs - y.to(outputs.dtype)).square().mean()
+def logistic(outputs: Tensor, y: Tensor) -> Tensor:
+    """Return the mean cross-entropy of probabilities and logits over rows and outputs, [1]."""
+    return F.binary_cross_entropy_with_logits(outputs, y).reshape(1)
+
+
+def cross_entropy(outputs: Tensor, y: Tensor) -> Tensor:
+    """Return the mean cross-entropy of labels, [1]."""
+    return F.cross_entropy(outputs, y).reshape(1)
 
 
 def wrong(outputs: Tensor, y: Tensor) -> Tensor:
-    """Return the share of rows whose highest output is not their label's."""
-    return (outputs.argmax(-1) != y).double().mean()
+    """Return the share of rows whose highest output is not their label's, [1]."""
+    return (outputs.argmax(-1) != y).double().mean().reshape(1)
 
 
-def targets(caller: str, y: Any, outputs: Tensor) -> Tensor:
+def targets(caller: str, y: Any, outputs: Tensor, loss: Loss) -> Tensor:
     """Return targets beside outputs [N, O]: numbers [N, O] in the outputs' dtype, or labels [N] as int64.
 
     Raises:
-        TypeError, ValueError: of another shape, not finite, or labels that are no output.
+        TypeError, ValueError: of another shape, not finite, outside the loss's domain, or labels that are no output.
     """
-    if not isinstance(y, Tensor | np.ndarray):
-        raise TypeError(f"{caller}: y must be a tensor or an array, got {type(y).__name__}")
-    found = torch.as_tensor(y).detach().to(outputs.device)
+    found = array_of(caller, "y", y).to(outputs.device)
+    if loss in ("squared", "huber", "logistic"):
+        found = found.double()
     if found.is_floating_point():
+        if loss == "error":
+            raise ValueError(f'{caller}: loss="error" is the share of wrong labels, y holds {found.dtype} numbers')
+        if loss == "logistic" and not bool(((found >= 0) & (found <= 1)).all()):
+            raise ValueError(f'{caller}: loss="logistic" needs targets within 0 ... 1, y holds others')
         return targets_of(caller, found, outputs).to(outputs.dtype)
     if found.dim() != 1 or len(found) != len(outputs) or found.dtype == torch.bool:
         raise ValueError(
@@ -70,13 +101,28 @@ def targets(caller: str, y: Any, outputs: Tensor) -> Tensor:
     return found.long()
 
 
-def constant(y: Tensor, outputs: int, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Return the best constant answer [O]: the targets' mean or its logit, or the labels' log frequencies."""
+def constant(y: Tensor, outputs: int, criterion: Criterion) -> Tensor:
+    """Return the best constant answer [O]: the targets' middle, the mean's logit, or the labels' log frequencies."""
+    if isinstance(criterion, Residuals):
+        return criterion.middle(y)
     if y.is_floating_point():
         mean = y.mean(0)
-        return torch.logit(mean, 1e-6) if loss is F.binary_cross_entropy_with_logits else mean
+        return torch.logit(mean, 1e-6) if criterion is logistic else mean
     counts = torch.bincount(y, minlength=outputs).double()
     return ((counts + 0.5) / (counts + 0.5).sum()).log()
+
+
+def allowance(tolerance: float, before: Tensor, best: Tensor, criterion: Criterion) -> Tensor:
+    """Return by how much each loss may rise, [C].
+
+    Args:
+        tolerance: share of what the network explains.
+        before: losses of the network.
+        best: losses of the best constant answer.
+        criterion: that of the losses; of constant targets there is nothing to explain, they take their size for it.
+    """
+    rise = tolerance * ((1 + ROUNDING) * best - before).clamp_min(0)
+    return torch.where(criterion.varies, rise, tolerance) if isinstance(criterion, Residuals) else rise
 
 
 def hold_out(rows: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
@@ -84,10 +130,3 @@ def hold_out(rows: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
     order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
     count = min(rows - 1, max(1, round(share * rows)))
     return order[count:], order[:count]
-
-
-@torch.no_grad()
-def value(net: nn.Module, x: Tensor, y: Tensor, loss: Callable[[Tensor, Tensor], Tensor]) -> float:
-    """Return the loss of a network on rows; infinity where it is not finite."""
-    found = float(loss(net(x), y))
-    return found if found == found else float("inf")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,8 +12,9 @@ from torch import Tensor
 from ..models import KAN
 from ..nn import KANLinear
 from ._compact import compact
-from ._loss import value
+from ._loss import Criterion
 from ._masks import Masked, Masks, Means, close, full_masks, means_of
+from ._residuals import Residuals
 from .edges import worth_of
 from .importance import Importance
 from .merge import merge
@@ -44,21 +45,21 @@ class Search:
     Args:
         train: rows and targets for importances, means and merged layers.
         held: rows and targets for the loss.
-        criterion: loss(outputs, y).
+        criterion: losses [C] of outputs and targets.
         kinds: what may be removed, of "inputs", "nodes", "edges".
         seen: the network was trained on the held rows: losses become final prediction errors.
     """
 
-    before: float
-    """The loss of the network as it was given."""
-    rise: float
-    """By how much the loss may rise."""
+    before: Tensor
+    """The losses of the network as it was given, [C]: one, or one for each output."""
+    rise: Tensor
+    """By how much each may rise, [C]."""
 
     def __init__(
         self,
         train: Data,
         held: Data,
-        criterion: Callable[[Tensor, Tensor], Tensor],
+        criterion: Criterion,
         kinds: Sequence[str],
         *,
         seen: bool,
@@ -67,22 +68,30 @@ class Search:
         self.kinds, self.seen = kinds, seen
         self.rows = train[0][:ROWS]
 
-    def loss_of(self, net: torch.nn.Module) -> float:
-        """Return the loss on the held rows; of rows seen in training Akaike's final prediction error.
+    @torch.no_grad()
+    def loss_of(self, net: torch.nn.Module) -> Tensor:
+        """Return the losses on the held rows, [C]; of rows seen in training Akaike's final prediction error.
 
         That is the mean square times 1 + 2 P / N, P the weights of edges that are on, and N the numbers in y: what the
         weights took from the noise of these rows is given back.
         """
-        found = value(net, *self.held, self.criterion)
-        return found * (1 + 2 * _weights(net) / self.held[1].numel()) if self.seen else found
+        x, y = self.held
+        outputs = net(x)
+        found = self.criterion(outputs, y).double()
+        if self.seen and isinstance(self.criterion, Residuals):
+            found = found + 2 * _weights(net) / y.numel() * self.criterion.optimism(outputs, y)
+        return found
+
+    def allows(self, net: torch.nn.Module, share: float = 1.0) -> bool:
+        """Return whether no loss of a network rises by more than a share of what is allowed to it."""
+        return bool((self.loss_of(net) <= self.before + share * self.rise).all())  # False for NaN
 
     def allowed(self, net: KAN, least: int) -> KAN:
         """Return the network without what the loss does not need; at least `least` edges stay."""
         masks, means, worth = self._look(net)
         for kind in self.kinds:
             parts = _parts(worth, masks, kind)
-            limit = self.before + LIMITS[kind] * self.rise
-            masks = self._as_many(net, masks, means, parts, limit, least)
+            masks = self._as_many(net, masks, means, parts, LIMITS[kind], least)
         return self._made(net, masks, means)
 
     def forced(self, net: KAN, goal: int, *, whole: bool) -> KAN | None:
@@ -109,7 +118,7 @@ class Search:
         layer = 0
         while layer < len(net.kan_layers()) - 1 and size_of(net).edges > least:
             fewer = merge(net, layer, self.train[0])
-            if fewer is not None and self.loss_of(fewer) <= self.before + self.rise:
+            if fewer is not None and self.allows(fewer):
                 net = fewer
             else:
                 layer += 1
@@ -121,11 +130,11 @@ class Search:
     def _made(self, net: KAN, masks: Masks, means: Means) -> KAN:
         return compact(Masked(net, close(masks), means), self.rows)
 
-    def _as_many(self, net: KAN, masks: Masks, means: Means, parts: list[Part], limit: float, least: int) -> Masks:
-        """Remove the longest row of parts that the limit allows, then others one by one if they are few."""
+    def _as_many(self, net: KAN, masks: Masks, means: Means, parts: list[Part], share: float, least: int) -> Masks:
+        """Remove the longest row of parts that a share of the rise allows, then others one by one if they are few."""
 
         def fits(candidate: Masks) -> bool:
-            return _count(candidate) >= least and self.loss_of(Masked(net, candidate, means)) <= limit
+            return _count(candidate) >= least and self.allows(Masked(net, candidate, means), share)
 
         low, high = 0, len(parts)
         while low < high:

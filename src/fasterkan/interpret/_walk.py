@@ -31,7 +31,7 @@ def layers_of(caller: str, net: nn.Module) -> list[KANLinear]:
     """Return the layers of a network in order.
 
     Raises:
-        TypeError: it is neither a KAN nor a KANLinear.
+        TypeError: it is neither a KAN nor a KANLinear, or has a forward of its own.
         ValueError: something follows a layer (`after`), so that no node is the sum of its edges.
     """
     if not isinstance(net, KAN | KANLinear):
@@ -40,6 +40,13 @@ def layers_of(caller: str, net: nn.Module) -> list[KANLinear]:
             "the KAN alone (model.head, say) and the features that reach it"
         )
     layers = net.kan_layers() if isinstance(net, KAN) else [net]
+    for part in (net, *layers):
+        if type(part).forward not in (KAN.forward, KANLinear.forward):
+            raise TypeError(
+                f"{caller}: {type(part).__name__} has a forward of its own, and what it does beside the edges would be "
+                "left out; keep the forward of KAN and KANLinear, put the rest into a module around the network, and "
+                "give the KAN alone with the features and targets that belong to it"
+            )
     if (odd := next((n for n, layer in enumerate(layers) if layer.after is not None), None)) is not None:
         raise ValueError(
             f"{caller}: {layers[odd].after} follows layer {odd}, so its nodes are not sums of their edges; make the "
@@ -48,16 +55,35 @@ def layers_of(caller: str, net: nn.Module) -> list[KANLinear]:
     return layers
 
 
+def array_of(caller: str, name: str, values: Any) -> Tensor:
+    """Return a tensor as it is, without its graph, or a new one of an array or a list of numbers.
+
+    Raises:
+        TypeError: these are no numbers, or complex ones, or rows of different lengths.
+    """
+    if isinstance(values, Tensor):
+        found = values.detach()
+    else:
+        try:
+            array = np.asarray(values)
+            found = torch.from_numpy(np.array(array, array.dtype.newbyteorder("="), order="C"))
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"{caller}: {name} must be a tensor or an array of numbers, got {type(values).__name__}"
+            ) from error
+    if found.is_complex():
+        raise TypeError(f"{caller}: {name} is {found.dtype}; give real and imaginary part as two columns")
+    return found
+
+
 def rows_of(caller: str, net: nn.Module, X: Any) -> Tensor:
     """Return data as rows [N, I] on the network's device and in its dtype.
 
     Raises:
         TypeError, ValueError: no table of finite numbers with one column for each input, or fewer than two rows.
     """
-    if not isinstance(X, Tensor | np.ndarray):
-        raise TypeError(f"{caller}: X must be a tensor or an array [rows, inputs], got {type(X).__name__}")
     layer = layers_of(caller, net)[0]
-    x = torch.as_tensor(X).detach().to(layer.weight.device, layer.weight.dtype)
+    x = array_of(caller, "X", X).to(layer.weight.device, layer.weight.dtype)
     width = net.layers_hidden[0] if isinstance(net, KAN) else layer.in_features
     if x.dim() != 2 or x.shape[1] != width:
         raise ValueError(f"{caller}: X is {list(x.shape)}, expected [rows, {width}]")
@@ -95,8 +121,9 @@ def walk(net: nn.Module, x: Tensor) -> list[Step]:
 
 def varying(y: Tensor) -> Tensor:
     """Return which columns of y [N, O] vary over the rows by more than rounding, [O]."""
-    size = y.detach().double().abs().amax(0)
-    return y.detach().double().std(0, correction=0) > 32 * torch.finfo(y.dtype).eps * size
+    exact = y.detach().double()
+    size = exact.abs().amax(0)
+    return (exact / torch.where(size > 0, size, 1)).std(0, correction=0) > 32 * torch.finfo(y.dtype).eps
 
 
 def one_variable(caller: str, net: nn.Module) -> list[KANLinear]:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from ..bases import Basis, BSpline
 from ..fit import fit as second_order
 from ..models import KAN
 from ._loss import hold_out
+from ._walk import array_of, varying
 
 LEAST = 20
 """Rows that a table must have."""
@@ -31,7 +31,10 @@ class Trial:
     parameters: int
     """How many numbers it learned."""
     error: float
-    """On held-out rows, root mean square in units of their standard deviation: 0 is perfect, 1 as good as the mean."""
+    """On held-out rows, root mean square in units of their standard deviation: 0 is perfect, 1 as good as the mean.
+
+    A target that is constant on these rows is measured by the deviation of all rows, or by its size.
+    """
     seconds: float
     """Time of the fit."""
 
@@ -93,10 +96,14 @@ def auto_width(
     if real_number("auto_width", "margin", margin) < 0:
         raise ValueError(f"auto_width: margin must not be negative, got {margin}")
     tried = _shapes(x.shape[1], target.shape[1]) if shapes is None else [tuple(shape) for shape in shapes]
+    if not tried:
+        raise ValueError("auto_width: shapes is empty; give at least one, or leave it out")
+    if bad := [shape for shape in tried if len(shape) < 2]:
+        raise ValueError(f"auto_width: shape {list(bad[0])} is too short; give inputs, hidden nodes and outputs")
     if bad := [shape for shape in tried if (shape[0], shape[-1]) != (x.shape[1], target.shape[1])]:
         raise ValueError(f"auto_width: shape {bad[0]} does not fit {x.shape[1]} columns and {target.shape[1]} targets")
     kept, held = hold_out(len(x), 0.2, seed)
-    spread = target[held].std(0, correction=0).clamp_min(1e-12 * float(target.abs().max()) + 1e-300)
+    spread = _spread(target, held)
     trials: list[Trial] = []
     for shape in tried:
         start = time.perf_counter()
@@ -122,6 +129,15 @@ def _quick(net: KAN, x: Tensor, y: Tensor) -> None:
     second_order(net, x, y, starts=2, grids=None, iterations=40, progress=False)
 
 
+def _spread(target: Tensor, held: Tensor) -> Tensor:
+    """The units of the errors, [O]."""
+    size = target.abs().amax(0)
+    size = torch.where(size > 0, size, 1)
+    unit = target / size
+    deviation = torch.where(varying(target[held]), unit[held].std(0, correction=0), unit.std(0, correction=0))
+    return torch.where(varying(target), deviation, 1) * size
+
+
 def _shapes(inputs: int, outputs: int) -> list[tuple[int, ...]]:
     hidden = sorted({1, 2, 3, 5, min(12, 2 * inputs + 1)})
     deep = [(inputs, 3, 2, outputs), (inputs, 5, 5, outputs)]
@@ -131,10 +147,7 @@ def _shapes(inputs: int, outputs: int) -> list[tuple[int, ...]]:
 
 def _table(X: Any, y: Any) -> tuple[Tensor, Tensor]:
     """The rows and targets as float64 [N, I] and [N, O]."""
-    for name, part in (("X", X), ("y", y)):
-        if not isinstance(part, Tensor | np.ndarray):
-            raise TypeError(f"auto_width: {name} must be a tensor or an array, got {type(part).__name__}")
-    x, target = torch.as_tensor(X).detach().cpu().double(), torch.as_tensor(y).detach().cpu().double()
+    x, target = (array_of("auto_width", name, part).cpu().double() for name, part in (("X", X), ("y", y)))
     target = target.unsqueeze(1) if target.dim() == 1 else target
     if x.dim() != 2 or target.dim() != 2 or len(x) != len(target):
         raise ValueError(f"auto_width: X {list(x.shape)} and y {list(target.shape)} must be [N, I] and [N] or [N, O]")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..nn import KANLinear
 from ._panel import edge_weights, panel
 from ._tabulate import data_grid
-from ._walk import Step, as_evaluated, one_variable, rows_of, walk
+from ._walk import Step, array_of, as_evaluated, one_variable, rows_of, walk
 
 LARGEST = 3000
 """Weights of one layer; its covariance has their square."""
@@ -72,9 +71,7 @@ def targets_of(caller: str, y: Any, outputs: Tensor) -> Tensor:
     Raises:
         TypeError, ValueError: no finite numbers, or of another shape.
     """
-    if not isinstance(y, Tensor | np.ndarray):
-        raise TypeError(f"{caller}: y must be a tensor or an array, got {type(y).__name__}")
-    found = torch.as_tensor(y).detach().to(outputs.device)
+    found = array_of(caller, "y", y).to(outputs.device)
     if found.dim() == 1 and outputs.shape[1] == 1:
         found = found.unsqueeze(1)
     if not found.is_floating_point() or found.shape != outputs.shape:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .._check import whole_number
 from ..models import KAN
-from ._effects import Effects, gradient_effects, shuffle_effects
+from ._effects import Effects, gradient_effects, no_effects, of_moderate_size, shuffle_effects
 from ._panel import moments
 from ._walk import Step, as_evaluated, rows_of, varying, walk
 
@@ -33,6 +33,7 @@ class Importance:
             for a constant node.
         additive: `shares` handed on from the outputs down, [O, I] a layer; each layer sums to 1 at most.
         method: "shuffle" or "gradient".
+        note: why all shares are 0, where no output varies; else empty.
     """
 
     inputs: Tensor
@@ -41,6 +42,7 @@ class Importance:
     shares: tuple[Tensor, ...]
     additive: tuple[Tensor, ...]
     method: str
+    note: str = ""
 
     def ranking(self, names: Sequence[str] | None = None) -> list[tuple[str, float]]:
         """Return (name, share) of the inputs, the most important first.
@@ -57,7 +59,8 @@ class Importance:
         lines = [f"{name:<8}{100 * share:7.2f} %" for name, share in shown]
         if len(self.inputs) > len(shown):
             lines.append(f"and {len(self.inputs) - len(shown)} inputs more")
-        return "\n".join([f"share of the outputs' variance ({self.method})", *lines])
+        head = f"share of the outputs' variance ({self.method})"
+        return "\n".join([f"{head}; {self.note}" if self.note else head, *lines])
 
 
 def importance(net: nn.Module, X: Tensor, *, method: Method = "auto", repeats: int = 4, seed: int = 0) -> Importance:
@@ -77,6 +80,8 @@ def importance(net: nn.Module, X: Tensor, *, method: Method = "auto", repeats: i
       nodes o, p that the part enters, G = E[df/dy_o df/dy_p] / Var f. It costs one backward pass an output (32 random
       signed sums of them for more than 32 outputs), and works for wide networks and networks with LayerNorm too.
 
+    Where no output varies over X there is nothing to share out: everything is 0, and `note` says so.
+
     Args:
         net: a KAN or a KANLinear.
         X: rows [N, I]; some hundred to some thousand are enough.
@@ -85,7 +90,7 @@ def importance(net: nn.Module, X: Tensor, *, method: Method = "auto", repeats: i
         seed: of the shuffles and of the signs.
 
     Raises:
-        TypeError, ValueError: net or X cannot be used, no output varies, or the method is unknown.
+        TypeError, ValueError: net or X cannot be used, an output is not finite, or the method is unknown.
 
     Source: M. Jansen, Analysis of variance designs for model output (1999), eq. 12, for T; Sobol and Kucherenko,
     Derivative based global sensitivity measures (2009), for the gradients; `additive` is the attribution of Liu et al.,
@@ -102,29 +107,29 @@ def importance(net: nn.Module, X: Tensor, *, method: Method = "auto", repeats: i
     x = rows_of("importance", net, X)
     with as_evaluated(net):
         steps = walk(net, x)
-        variance = steps[-1].y.detach().double().var(0, correction=0)  # [O]
-        if not bool(torch.isfinite(variance).all()):
+        if not bool(torch.isfinite(steps[-1].y).all()):
             raise ValueError("importance: the network's outputs are not finite on X; look with fk.diagnose(net, X)")
+        steps = of_moderate_size(steps)
+        variance = steps[-1].y.detach().double().var(0, correction=0)  # [O]
         varies = varying(steps[-1].y)
-        if not bool(varies.any()):
-            raise ValueError("importance: no output of the network varies over X, so there is nothing to share out")
         if method == "auto":
             method = "shuffle" if sum(s.layer.weight[..., 0].numel() for s in steps) <= SHUFFLED else "gradient"
         generator = torch.Generator().manual_seed(seed)
-        found = (
-            shuffle_effects(steps, variance, varies, repeats, generator)
-            if method == "shuffle"
-            else gradient_effects(steps, variance, varies, generator)
-        )
+        if not bool(varies.any()):
+            found = no_effects(steps)
+        elif method == "shuffle":
+            found = shuffle_effects(steps, variance, varies, repeats, generator)
+        else:
+            found = gradient_effects(steps, variance, varies, generator)
         shares, additive = _shares(steps, varies)
-    return _assemble(net, found, shares, additive, method)
+    return _assemble(net, found, shares, additive, method, varies)
 
 
 def _shares(steps: list[Step], varies: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     """The edges' shares of their nodes, and those handed on from the outputs down; [O, I] a layer."""
     shares: list[Tensor] = []
     additive: list[Tensor] = []
-    node = varies.double() / varies.sum()  # [O]
+    node = varies.double() / varies.sum().clamp_min(1)  # [O]
     for step in reversed(steps):
         variance = moments(step.layer, step.x.detach())[1]
         whole = variance.sum(1, keepdim=True)
@@ -135,7 +140,9 @@ def _shares(steps: list[Step], varies: Tensor) -> tuple[list[Tensor], list[Tenso
     return shares, additive
 
 
-def _assemble(net: nn.Module, found: Effects, shares: list[Tensor], additive: list[Tensor], method: str) -> Importance:
+def _assemble(
+    net: nn.Module, found: Effects, shares: list[Tensor], additive: list[Tensor], method: str, varies: Tensor
+) -> Importance:
     inputs = found.nodes[0].cpu()
     if isinstance(net, KAN) and net.kept_inputs is not None:
         whole = torch.zeros(net.layers_hidden[0], dtype=inputs.dtype)
@@ -147,6 +154,7 @@ def _assemble(net: nn.Module, found: Effects, shares: list[Tensor], additive: li
         shares=tuple(t.cpu() for t in shares),
         additive=tuple(t.cpu() for t in additive),
         method=method,
+        note="" if bool(varies.any()) else "no output varies over X, so there is nothing to share out",
     )
 
 

@@ -67,6 +67,7 @@ def _like(net: KAN, number: int) -> KAN:
         base=first.base,
         device=first.weight.device,
         dtype=first.weight.dtype,
+        generator=torch.Generator(first.weight.device),  # the weights drawn are replaced; leave torch's own alone
     ).eval()
     layer.set_basis(first.basis, {name: t.detach().clone() for name, t in first.basis_tensors().items()})
     layer.path = first.path

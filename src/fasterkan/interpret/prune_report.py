@@ -27,6 +27,13 @@ def size_of(net: nn.Module) -> Size:
     return Size(edges, sum(parameter.numel() for parameter in net.parameters()))
 
 
+def columns_of(net: KAN) -> list[int]:
+    """Return the numbers of the columns of X that a network looks at, none where no edge of the first layer is on."""
+    if not size_of(net.kan_layers()[0]).edges:
+        return []
+    return list(range(net.layers_hidden[0])) if net.kept_inputs is None else net.kept_inputs.tolist()
+
+
 @dataclasses.dataclass(frozen=True)
 class PruneReport:
     """The outcome of `fasterkan.prune`; `str` is a summary.
@@ -34,9 +41,11 @@ class PruneReport:
     Attributes:
         net: the smaller network, in evaluation mode.
         before, after: `Size` of the network given and of the smaller one.
-        loss_before, loss_after: on the held-out rows; without any the final prediction error (`fasterkan.prune`).
-        loss_allowed: how high the loss was allowed to become.
-        removed_inputs: numbers of the columns of X that the network does not look at any more.
+        loss_before, loss_after: on the held-out rows; without any the final prediction error (`fasterkan.prune`). Of
+            numbers the mean over the outputs, each in shares of its target's variance.
+        loss_allowed: how high the loss was allowed to become; of several outputs the mean of what each was allowed.
+        removed_inputs: numbers of the columns of X that the network given looked at and the smaller one does not, all
+            of them where no edge is left.
         widths_before, widths_after: inputs, hidden nodes ..., outputs; the first is that of X in both.
         rows: on how many rows the losses were taken.
     """
@@ -62,12 +71,13 @@ class PruneReport:
             inputs: names of the columns of X; default x1, x2, ...
         """
         names = input_names("PruneReport.text", inputs, self.widths_before[0])
-        first = self.widths_after[0] if self.net.kept_inputs is None else len(self.net.kept_inputs)
+        left = len(columns_of(self.net))
         gone = ", ".join(names[i] for i in self.removed_inputs[:20])
         gone += f" and {len(self.removed_inputs) - 20} more" if len(self.removed_inputs) > 20 else ""
         saved = len(self.widths_before) - len(self.widths_after)
         lines = [
-            f"widths      {list(self.widths_before)} -> {[first, *self.widths_after[1:]]}"
+            f"widths      {[left + len(self.removed_inputs), *self.widths_before[1:]]} -> "
+            f"{[left, *self.widths_after[1:]]}"
             + (f" ({saved} layer{'s' if saved > 1 else ''} removed)" if saved else ""),
             f"edges       {_change(self.before.edges, self.after.edges)}",
             f"parameters  {_change(self.before.parameters, self.after.parameters)}",

@@ -57,7 +57,7 @@ def edge(edge: Edge, *, title: str | None = None, xlabel: str | None = None) -> 
         axes.set_xticklabels([])
         for each in (axes, last):
             each.set_xlim(float(edge.bin_edges[0]), float(edge.bin_edges[-1]))
-    last.set_xlabel(xlabel or start, fontsize=TEXT, color=INK)
+    last.set_xlabel(xlabel or start, fontsize=TEXT, color=INK, parse_math=False)
     share = "" if edge.share is None else f": {percent(edge.share)} of its node's variance"
-    axes.set_title(f"{edge.name}{share}" if title is None else title, fontsize=TEXT, color=INK)
+    axes.set_title(f"{edge.name}{share}" if title is None else title, fontsize=TEXT, color=INK, parse_math=False)
     return figure

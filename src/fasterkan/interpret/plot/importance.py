@@ -36,7 +36,7 @@ def importance(
         title: the line above.
 
     Returns:
-        A matplotlib Figure, outside pyplot.
+        A matplotlib Figure, outside pyplot; where no output varies all shares are 0, and a line says why.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -53,7 +53,7 @@ def importance(
     ranking = net.ranking(names)
     shown = ranking[:top]
     left = 0.35 + 0.085 * max(len(name) for name, _ in shown)
-    below = 0.35 if len(ranking) > len(shown) else 0.15
+    below = 0.35 if len(ranking) > len(shown) or net.note else 0.15
     height = 0.26 * len(shown)
     figure = new_figure(left + 4.4, height + below + 0.45)
     axes = plain_axes(figure, left, below, 3.6, height)
@@ -62,15 +62,15 @@ def importance(
     for bar, (_, share) in zip(bars, shown, strict=True):
         place = bar.get_y() + bar.get_height() / 2
         axes.text(bar.get_width(), place, f" {percent(share)}", va="center", fontsize=SMALL, color=INK)
-    axes.set_yticks(places, [name for name, _ in shown], fontsize=TEXT)
+    axes.set_yticks(places, [name for name, _ in shown], fontsize=TEXT, parse_math=False)
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_xlim(0, 1.02 * max(max(share for _, share in shown), 1e-12))
     axes.set_xticks([])
     axes.tick_params(axis="y", length=0)
     axes.spines["bottom"].set_visible(False)
-    axes.set_title(heading, fontsize=TEXT, color=INK, loc="left")
-    if len(ranking) > len(shown):
-        text = f"the {len(shown)} most important of {len(ranking):,} inputs"
+    axes.set_title(heading, fontsize=TEXT, color=INK, loc="left", parse_math=False)
+    more = f"the {len(shown)} most important of {len(ranking):,} inputs" if len(ranking) > len(shown) else ""
+    if text := "; ".join(part for part in (more, net.note) if part):
         axes.text(0, len(shown) - 0.1, text, va="center", fontsize=SMALL, color=PALE, style="italic")
     return figure
 
@@ -84,7 +84,7 @@ def _map(worth: Importance, image: tuple[int, int], heading: str) -> Figure:
     shown = axes.imshow(worth.inputs.view(rows, columns).sqrt().numpy(), cmap="Blues", interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_title(heading, fontsize=TEXT, color=INK, loc="left")
+    axes.set_title(heading, fontsize=TEXT, color=INK, loc="left", parse_math=False)
     beside = plain_axes(figure, 3.6, 0.2, 0.12, 3.2)
     scale = figure.colorbar(shown, cax=beside)
     ticks = [t for t in scale.get_ticks() if 0 <= t <= float(worth.inputs.max()) ** 0.5]

@@ -90,14 +90,15 @@ def _draw(
     axes.set_ylim(-below, height - below)
     for edge, strength in zip(edges, _strengths(edges), strict=True):
         _draw_edge(axes, layout, edge, strength)
+    words: dict[str, Any] = {"va": "center", "fontsize": TEXT, "color": INK, "zorder": 5, "parse_math": False}
     for (layer, number), (x, y) in layout.nodes.items():
         axes.plot([x], [y], "o", color=INK, markersize=5, gid=f"node {layer}:{number}", zorder=4)
         if layer in (0, last):
             side, align = (-0.12, "right") if layer == 0 else (0.12, "left")
-            axes.text(x + side, y, names[layer, number], ha=align, va="center", fontsize=TEXT, color=INK, zorder=5)
+            axes.text(x + side, y, names[layer, number], ha=align, **words)
     middle = layout.width / 2
     if title:
-        axes.text(middle, layout.height + 0.3, title, ha="center", va="center", fontsize=TEXT + 2, color=INK)
+        axes.text(middle, layout.height + 0.3, title, ha="center", **words | {"fontsize": TEXT + 2})
     if note:
         axes.text(middle, -0.32, note, ha="center", va="center", fontsize=TEXT - 0.5, color=PALE, style="italic")
     return figure

@@ -58,7 +58,7 @@ def training(source: str | Path | TrainResult | FitResult, *, title: str | None 
     _finish(loss, "epoch", "loss (nats)")
     _finish(accuracy, "epoch", "right (%)")
     if title:
-        figure.text(0.5, 0.94, title, ha="center", fontsize=TEXT + 1, color=INK)
+        figure.text(0.5, 0.94, title, ha="center", fontsize=TEXT + 1, color=INK, parse_math=False)
     return figure
 
 
@@ -85,9 +85,10 @@ def _fit(result: FitResult, title: str | None) -> Figure:
     seen = [(place, float(value)) for place, value in held if value is not None]
     if seen:
         _line(axes, [place for place, _ in seen], [value for _, value in seen], ORANGE, "held out")
-    axes.set_xticks(places, [_name(phase) for phase in result.phases], fontsize=SMALL)
+    axes.set_xticks(places, [_name(phase) for phase in result.phases], fontsize=SMALL, parse_math=False)
     _finish(axes, "", "error", whole=False)
-    axes.set_title(title or f"ended after {result.seconds:.1f} s: {result.stopped}", fontsize=TEXT, color=INK)
+    heading = title or f"ended after {result.seconds:.1f} s: {result.stopped}"
+    axes.set_title(heading, fontsize=TEXT, color=INK, parse_math=False)
     return figure
 
 

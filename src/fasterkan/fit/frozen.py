@@ -1,0 +1,45 @@
+"""What a fit leaves exactly as it was given: frozen parameters, other modules' buffers, the norms of frozen layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ..nn.feature_norm import FeatureScaling
+from ..nn.layer import KANLayer
+
+
+def is_free(layer: KANLayer) -> bool:
+    """If the weight and all parameters of the basis are learned: the basis may then become another."""
+    own = (getattr(layer, name) for name in layer.basis_tensors())
+    return layer.weight.requires_grad and all(t.requires_grad for t in own if isinstance(t, nn.Parameter))
+
+
+def held_norms(net: nn.Module) -> list[FeatureScaling]:
+    """Return the calibrated norms of layers that are not free: moving one would need another weight."""
+    layers = (m for m in net.modules() if isinstance(m, KANLayer) and not is_free(m))
+    return [m.norm for m in layers if isinstance(m.norm, FeatureScaling) and m.norm.calibrated]
+
+
+@contextmanager
+def frozen_kept(net: nn.Module) -> Iterator[None]:
+    """Put back at the end what is frozen: parameters, buffers, held norms; not free layers' grids, nor other norms."""
+    held = held_norms(net)
+    moving: set[int] = set()
+    for module in net.modules():
+        if isinstance(module, FeatureScaling) and module not in held:
+            moving |= {id(buffer) for buffer in module.buffers()}
+        if isinstance(module, KANLayer) and is_free(module):
+            moving |= {id(getattr(module, name)) for name in module.basis_tensors()}
+    fixed: list[Tensor] = [p for p in net.parameters() if not p.requires_grad]
+    fixed += [buffer for buffer in net.buffers() if id(buffer) not in moving]
+    before = [tensor.detach().clone() for tensor in fixed]
+    yield
+    with torch.no_grad():
+        for tensor, value in zip(fixed, before, strict=True):
+            tensor.copy_(value)
+    for norm in held:
+        norm.set_status(calibrated=True, frozen=True)
