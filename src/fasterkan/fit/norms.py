@@ -23,7 +23,7 @@ there the smooth continuation on the grid is right to many more digits than a st
 
 
 SMALLEST_COLUMN = 1e-12
-"""Root mean square to which base weights are raised at most; beyond, they would leave what the optimiser allows."""
+"""Size by which base weights are divided at least; beyond, they would leave what the optimiser allows."""
 
 
 def feature_norms(net: nn.Module) -> list[FeatureScaling]:
@@ -39,18 +39,19 @@ def give_room(net: nn.Module) -> None:
 
 @torch.no_grad()
 def balance_base(net: nn.Module, points: Tensor | None) -> None:
-    """Divide the first layer's drawn base weights by the root mean square of each column of the points [N, I].
+    """Divide the first layer's drawn base weights by the size of each column of the points [N, I].
 
-    The base branch takes x as it is, so that its drawn weights would fit columns of size 1 only. Columns of size 0, or
-    too large for a square mean in float64, keep theirs.
+    The base branch takes x as it is, so that its drawn weights would fit columns of size 1 only. The size is the power
+    of two nearest to sqrt(3) times the root mean square: 1 for a column that is uniform on [-1, 1]. Columns of size 0,
+    or too large for a square mean in float64, keep their weights.
     """
     layer = _first_layer(net)
     if layer is None or points is None or layer.base_weight is None or not layer.base_weight.requires_grad:
         return
     kept = getattr(net, "kept_inputs", None)
     columns = points if kept is None else points[:, kept]
-    size = columns.square().mean(0).sqrt()
-    size = torch.where(torch.isfinite(size) & (size > 0), size.clamp_min(SMALLEST_COLUMN), 1.0)
+    size = (3 * columns.square().mean(0)).sqrt()
+    size = torch.where(torch.isfinite(size) & (size > 0), size.clamp_min(SMALLEST_COLUMN), 1.0).log2().round().exp2()
     if len(size) == layer.in_features:
         layer.base_weight.div_(size)
 
