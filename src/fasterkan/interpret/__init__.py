@@ -4,6 +4,7 @@ from ..models import KAN
 from . import plot
 from .auto_width import Widths, auto_width
 from .bands import bands
+from .bootstrap import bootstrap_bands
 from .derivatives import derivatives
 from .edge import Edge
 from .edges import edges
@@ -20,6 +21,7 @@ __all__ = [
     "Widths",
     "auto_width",
     "bands",
+    "bootstrap_bands",
     "derivatives",
     "edges",
     "importance",

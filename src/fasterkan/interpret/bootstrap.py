@@ -1,0 +1,82 @@
+"""How sure the functions on the edges are, by fits to rows drawn again."""
+
+from __future__ import annotations
+
+import copy
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .._check import whole_number
+from ..fit import fit as second_order
+from ..nn import KANLinear
+from ._panel import edge_outputs
+from ._tabulate import data_grid
+from ._walk import as_evaluated, layers_of, one_variable, rows_of, walk
+from .bands import targets_of
+
+
+def bootstrap_bands(
+    net: nn.Module,
+    X: Tensor,
+    y: Tensor,
+    *,
+    draws: int = 20,
+    points: int = 101,
+    smoothness: float | Literal["auto"] = "auto",
+    seed: int = 0,
+) -> list[Tensor]:
+    """Return the standard deviation of each edge's function over a bootstrap, one tensor [S, O, I] a layer.
+
+    Each draw takes N of the N rows with replacement, as weights, and fits a copy of the network to them by `fk.fit`,
+    from where it is and with all its layers. Functions are compared where `bands` compares them: over the range of the
+    data that the given network's layers see, minus their mean over that data. What one layer can do instead of another
+    is in it, so these bands are wider than those of `bands`, and cost `draws` fits.
+
+    Args:
+        net: as `edges` takes it, fitted to X and y; left as it is.
+        X: rows [N, I].
+        y: targets, [N] or [N, O].
+        draws: fits, at least 2.
+        points: S, at least 2.
+        smoothness: of the fits, as `fk.fit` takes it; give what the network was fitted with.
+        seed: of the rows that are drawn.
+
+    Raises:
+        TypeError, ValueError: net, X or y cannot be used.
+
+    Source: B. Efron, Bootstrap methods: another look at the jackknife (1979).
+
+    Example:
+        >>> net, x = KAN([1, 1], norm="feature"), torch.linspace(-1, 1, 50).unsqueeze(1)
+        >>> _ = fit(net, x, x[:, 0] ** 2, starts=1, progress=False)
+        >>> [band.shape for band in bootstrap_bands(net, x, x[:, 0] ** 2, draws=2)]
+        [torch.Size([101, 1, 1])]
+    """
+    whole_number("bootstrap_bands", "draws", draws, 2)
+    whole_number("bootstrap_bands", "points", points, 2)
+    one_variable("bootstrap_bands", net)
+    x = rows_of("bootstrap_bands", net, X)
+    with torch.no_grad(), as_evaluated(net):
+        steps = walk(net, x)
+    target = targets_of("bootstrap_bands", y, steps[-1].y)
+    places = [(data_grid(step.layer, step.x, points).to(step.x), step.x) for step in steps]
+    generator = torch.Generator().manual_seed(whole_number("bootstrap_bands", "seed", seed, 0))
+    found = []
+    for _ in range(draws):
+        counts = torch.bincount(torch.randint(len(x), (len(x),), generator=generator), minlength=len(x))
+        refitted = copy.deepcopy(net)
+        second_order(
+            refitted, x, target, weights=counts, starts=0, grids=None, held_out=0.0, smoothness=smoothness,
+            progress=False,
+        )  # fmt: skip
+        with torch.no_grad(), as_evaluated(refitted):
+            layers = layers_of("bootstrap_bands", refitted)
+            found.append([_centred(layer, *place) for layer, place in zip(layers, places, strict=True)])
+    return [torch.stack(draw).std(0).cpu() for draw in zip(*found, strict=True)]
+
+
+def _centred(layer: KANLinear, grid: Tensor, data: Tensor) -> Tensor:
+    """The functions on the grid minus their means over the data, [S, O, I]."""
+    return edge_outputs(layer, grid) - edge_outputs(layer, data).mean(0)
