@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+
+from .._arrays import array_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,16 +83,7 @@ def _rounded(name: str, points: Tensor, dtype: torch.dtype, counting: Tensor | N
 
 
 def _exact(name: str, values: Any, device: torch.device) -> Tensor:
-    if not isinstance(values, Tensor):
-        try:
-            values = torch.from_numpy(np.asarray(values, dtype=np.float64))
-        except (TypeError, ValueError) as error:
-            raise TypeError(
-                f"fit: {name} must be a tensor or an array of numbers, got {type(values).__name__}"
-            ) from error
-    if values.is_complex():
-        raise TypeError(f"fit: {name} is {values.dtype}; give real and imaginary part as two columns")
-    return values.detach().to(device, torch.float64)
+    return array_of("fit", name, values).to(device, torch.float64)
 
 
 def _finite(name: str, values: Tensor, counting: Tensor | None = None) -> None:

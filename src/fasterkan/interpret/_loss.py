@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .._arrays import array_of
 from .._check import positive_number
 from ..fit.losses import spread
 from ._residuals import Residuals
-from ._walk import array_of
 from .bands import targets_of
 
 Loss = Literal["auto", "squared", "huber", "error", "logistic"] | Callable[[Tensor, Tensor], Tensor]

@@ -7,10 +7,10 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .._arrays import array_of
 from ..models import KAN
 from ..nn import FeatureScaling, KANLinear
 
@@ -53,27 +53,6 @@ def layers_of(caller: str, net: nn.Module) -> list[KANLinear]:
             "network with after=None"
         )
     return layers
-
-
-def array_of(caller: str, name: str, values: Any) -> Tensor:
-    """Return a tensor as it is, without its graph, or a new one of an array or a list of numbers.
-
-    Raises:
-        TypeError: these are no numbers, or complex ones, or rows of different lengths.
-    """
-    if isinstance(values, Tensor):
-        found = values.detach()
-    else:
-        try:
-            array = np.asarray(values)
-            found = torch.from_numpy(np.array(array, array.dtype.newbyteorder("="), order="C"))
-        except (TypeError, ValueError) as error:
-            raise TypeError(
-                f"{caller}: {name} must be a tensor or an array of numbers, got {type(values).__name__}"
-            ) from error
-    if found.is_complex():
-        raise TypeError(f"{caller}: {name} is {found.dtype}; give real and imaginary part as two columns")
-    return found
 
 
 def rows_of(caller: str, net: nn.Module, X: Any) -> Tensor:

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._arrays import array_of
 from .._check import real_number
 from ..bases import Basis, BSpline
 from ..fit import fit as second_order
 from ..models import KAN
 from ._loss import hold_out
-from ._walk import array_of, varying
+from ._walk import varying
 
 LEAST = 20
 """Rows that a table must have."""

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._arrays import array_of
 from ..nn import KANLinear
 from ._panel import edge_weights, panel
 from ._tabulate import data_grid
-from ._walk import Step, array_of, as_evaluated, one_variable, rows_of, walk
+from ._walk import Step, as_evaluated, one_variable, rows_of, walk
 
 LARGEST = 3000
 """Weights of one layer; its covariance has their square."""
