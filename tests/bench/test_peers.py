@@ -64,12 +64,12 @@ def test_every_peer_says_where_it_comes_from():
 
 
 def test_it_is_imported_once_and_can_be_compiled(checkout):
-    text = (
-        "import torch\nSCALE = 3.0\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        return SCALE * x\n"
-    )
-    (checkout / "theirs" / "fasterkan" / "theirs.py").write_text(text)
+    package = checkout / "theirs" / "fasterkan"
+    (package / "inner.py").write_text("SCALE = 3.0\n\n\ndef scaled(x):\n    return SCALE * x\n")
+    text = "import torch\nfrom .inner import scaled\n\n\nclass Net(torch.nn.Module):\n"
+    (package / "theirs.py").write_text(text + "    def forward(self, x):\n        return scaled(x)\n")
     module = peer().load(checkout)
     assert peer().load(checkout) is module
     x = torch.arange(3.0)
-    compiled = torch.compile(module.Net(), backend="eager", fullgraph=True)
+    compiled = torch.compile(module.Net(), backend="eager", fullgraph=True)  # finds the globals of inner by its name
     torch.testing.assert_close(compiled(x), 3 * x, rtol=0, atol=0)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("matplotlib", reason="the figure needs matplotlib, the extra [plot]")
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-growth_figure = pytest.importorskip("growth_figure")
 
 
 def row(task, subject, ms):
     return {"task": task, "subject": subject, "step": {"median": ms}, "step_flops": 1000 * ms, "peak_mib": 2 * ms}
 
 
-def test_points_and_floor():
+def test_points_and_floor(script):
     tasks = ("N16", "N256", "N2048", "I32", "I1024", "O32", "O1024", "K16", "K32", "K128")
     rows = [row(f"growth-{t}", s, i + 1.0) for i, t in enumerate(tasks) for s in ("KAN", "MLP, equal parameters")]
     rows[0]["step_flops"] = 5000.0  # the fastest rate: 5000 operations a ms
     styles = {"KAN": ("tab:blue", "-"), "MLP, equal parameters": ("black", "--")}
-    figure = growth_figure.draw(rows, "growth", styles)
+    figure = script("growth_figure").draw(rows, "growth", styles)
     axes = {a.get_xlabel() + a.get_ylabel(): a for a in figure.axes if a.lines}
     assert len(axes) == 5
     by_inputs = {line.get_label(): line.get_xydata().tolist() for line in axes["inputs Istep, ms"].lines}
