@@ -41,8 +41,9 @@ class Chebyshev(_Polynomial):
         """Return phi [..., I, K]; T_{m+j} = 2 T_m T_j - T_{m-j} doubles them: few operations to differentiate again."""
         x = to_domain(z, self.domain).unsqueeze(-1)
         phi = torch.cat([x * 0 + 1, x], -1)  # T_0 .. T_m
-        while phi.shape[-1] <= self.degree:
-            grown = 2 * phi[..., -1:] * phi[..., 1:] - phi[..., :-1].flip(-1)
+        while (last := phi.shape[-1] - 1) < self.degree:
+            more = min(last, self.degree - last)
+            grown = 2 * phi[..., -1:] * phi[..., 1 : more + 1] - phi[..., last - more : last].flip(-1)
             phi = torch.cat([phi, grown], -1)
         return phi[..., : self.degree + 1]
 

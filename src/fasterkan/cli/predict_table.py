@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import typer
+from torch import nn
 
 from .._files import write_atomically
 from ..models import from_pretrained
@@ -47,7 +48,7 @@ def predict_table(run: Path, files: Sequence[str], out: Path | None, *, as_json:
     _notes(fitted, table, found.problems, outside(fitted, found))
     if found.rows:
         _write(_json(fitted, table, said, found.rows) if as_json else _csv(fitted, table, said, found.rows), out)
-        _compare(fitted, table, run)
+        _compare(fitted, table, net)
     if found.problems:
         raise typer.Exit(1 if found.rows else 2)
 
@@ -111,13 +112,13 @@ def _notes(fitted: Fitted, table: TextTable, problems: dict[int, str], far: dict
             )
 
 
-def _compare(fitted: Fitted, table: TextTable, run: Path) -> None:
+def _compare(fitted: Fitted, table: TextTable, net: nn.Module) -> None:
     """Say how far off the predictions are, where the table has the targets too."""
     if not all(target.name in table.names for target in fitted.targets):
         return
     found = fitted.encode(table)
     if not found.rows:
         return
-    for e in errors(fitted, outputs_of(from_pretrained(run), found.x), found.y):
+    for e in errors(fitted, outputs_of(net, found.x), found.y):
         what = f"RMSE {e.error:.4g}" if fitted.labels is None else f"right {percent(1 - e.error)}"
         typer.echo(f"{e.target}: {what} on {e.rows} rows", err=True)

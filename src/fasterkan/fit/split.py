@@ -15,7 +15,7 @@ LEAST = 10
 def split_rows(table: Table, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
     """Return the numbers of the rows to fit and of those held out, the latter empty for tiny tables.
 
-    Equal rows of x stay together, so that nothing held out has been seen; rows of weight 0 are never held out.
+    Equal rows of x stay together, so that nothing held out has been seen.
 
     Args:
         table: the rows.
@@ -37,7 +37,5 @@ def split_rows(table: Table, fraction: float, seed: int) -> tuple[Tensor, Tensor
     order = torch.randperm(groups, generator=torch.Generator().manual_seed(seed % 2**63))
     chosen = torch.zeros(groups, dtype=torch.bool)
     chosen[order[:count]] = True
-    out = chosen[group] & (table.weights.cpu() > 0)
-    if not bool(table.weights.cpu()[~out].any()) or not bool(out.any()):
-        return everything, everything[:0]
+    out = chosen[group]
     return everything[~out], everything[out]

@@ -58,7 +58,7 @@ def create_model(name: str, *args: Any, **overrides: Any) -> Pretrained:
 
 def _check_names(name: str, model: Callable[..., Pretrained], overrides: dict[str, Any]) -> None:
     parameters = inspect.signature(model).parameters
-    for unknown in overrides.keys() - parameters.keys():
+    for unknown in (name for name in overrides if name not in parameters):
         near = difflib.get_close_matches(unknown, parameters, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise TypeError(f"create_model: {name} has no argument {unknown!r}; {hint}it has: {', '.join(parameters)}")
