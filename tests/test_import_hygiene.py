@@ -25,7 +25,7 @@ LAYERS = {
     "data": 4,
     "diagnosis": 5,
     "vision": 4,
-    "fit": 5,
+    "fitting": 5,
     "train": 5,
     "interpret": 6,
     "export": 7,

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 import fasterkan as fk
-from fasterkan.fit import fit
+from fasterkan.fitting import fit
 
 
 def main() -> None:

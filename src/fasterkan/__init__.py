@@ -21,7 +21,7 @@ from .bases import (
     Wavelet,
 )
 from .diagnosis import diagnose
-from .fit import FitResult, fit
+from .fitting import FitResult, fit
 from .interpret import auto_width, derivatives, edges, importance, plot, prune
 from .models import (
     KAN,

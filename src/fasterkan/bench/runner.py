@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from ..train.environment import machine, versions
 from ..train.loop import resolve_device
-from ..train.machine import machine, versions
 from .cell import measure
 from .peers import PeerError
 from .record import Record

@@ -10,13 +10,13 @@ from ..models import KAN, FasterKANvolver
 from ..nn import KANLinear
 from ..nn.base_branch import base_name
 from ..train import versions
-from .saved import Saved
+from .saved import SavedModel
 
 _OWN = {"weight": "weights", "base_weight": "base", "bias": "bias"}
 _NO_NUMBERS = {"mask"}
 
 
-def describe(saved: Saved) -> dict[str, Any]:
+def describe(saved: SavedModel) -> dict[str, Any]:
     """Return architecture, counts, sizes in bytes and versions as JSON holds them.
 
     `parameters` has every stored number by part: weights W, grid (the basis' tensors), norms, bias, base, and of a

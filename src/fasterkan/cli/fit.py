@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..fit import FitObserver, Phase
+from ..fitting import FitObserver, Phase
 from .fit_columns import choose
 from .fit_files import write_run
 from .fit_network import BASES, LOSSES, NetworkOptions, fit_network

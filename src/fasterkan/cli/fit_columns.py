@@ -8,13 +8,13 @@ from pathlib import Path
 
 from .answers import shortened
 from .columns import Column, survey, survey_target
-from .fit_rows import LEAST, check_targets, varying
+from .fit_rows import LEAST, check_targets, without_constants
 from .fitted import Encoded, Fitted, counted
 from .table import TextTable, read_text
 
 
 @dataclasses.dataclass(frozen=True)
-class Chosen:
+class ChosenTable:
     """What is fitted, and what the person should know about it."""
 
     fitted: Fitted
@@ -33,7 +33,7 @@ def choose(
     test: Path | None,
     test_share: float,
     seed: int,
-) -> Chosen:
+) -> ChosenTable:
     """Return the columns and rows to fit.
 
     Args:
@@ -61,7 +61,7 @@ def choose(
     kind = loss or ("squared" if goals[0].words is None else "logistic")
     whole = None if test is None else test.resolve()
     fitted = Fitted(data.resolve(), whole, test_share, seed, kind, columns, goals, {})
-    fitted, found, more = varying(fitted, table, named)
+    fitted, found, more = without_constants(fitted, table, named)
     rows, held = fitted.split(found)
     notes += [*more, *_left_out(table, found)]
     if len(rows.rows) < LEAST:
@@ -76,7 +76,7 @@ def choose(
         notes += _left_out(test_table, held)
         if not held.rows:
             raise ValueError(f"{test}: no row can be used for the test")
-    return Chosen(dataclasses.replace(fitted, result=counted(rows, held)), table, rows, held, tuple(notes))
+    return ChosenTable(dataclasses.replace(fitted, result=counted(rows, held)), table, rows, held, tuple(notes))
 
 
 def _names(table: TextTable, words: Sequence[str]) -> list[str]:

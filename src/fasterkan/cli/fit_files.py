@@ -17,8 +17,8 @@ from ..interpret import plot
 from ..models import KAN
 from ..models.pretrained import CONFIG, WEIGHTS
 from .answers import Error, answers, errors, labels_of, log_loss, number, outputs_of
-from .fit_columns import Chosen
-from .fit_network import Made
+from .fit_columns import ChosenTable
+from .fit_network import FittedNetwork
 from .fit_report import report_text
 from .fitted import FIT, PARTS, Encoded, Fitted
 
@@ -29,7 +29,7 @@ _DRAWING = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, Ty
 """What matplotlib raises over a name, a size or a file that it cannot draw."""
 
 
-def write_run(folder: Path, chosen: Chosen, fitted: Fitted, made: Made) -> str:
+def write_run(folder: Path, chosen: ChosenTable, fitted: Fitted, made: FittedNetwork) -> str:
     """Write all files of a fit and return its report.
 
     Args:
@@ -47,7 +47,7 @@ def write_run(folder: Path, chosen: Chosen, fitted: Fitted, made: Made) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Said:
+class PartAnswers:
     """What a network says of the rows that were fitted, or of those of the test."""
 
     word: str
@@ -57,17 +57,17 @@ class Said:
     errors: list[Error]
 
 
-def said_of(fitted: Fitted, net: KAN, kept: Encoded, test: Encoded) -> list[Said]:
+def said_of(fitted: Fitted, net: KAN, kept: Encoded, test: Encoded) -> list[PartAnswers]:
     """Return what a network says of the rows that were fitted and of those of the test, if there are any."""
     found = []
     for word, rows in (("fitted", kept), ("test", test)):
         if rows.rows:
             outputs = outputs_of(net, rows.x)
-            found.append(Said(word, rows, outputs, errors(fitted, outputs, rows.y)))
+            found.append(PartAnswers(word, rows, outputs, errors(fitted, outputs, rows.y)))
     return found
 
 
-def run_files(fitted: Fitted, said: Sequence[Said]) -> dict[str, str]:
+def run_files(fitted: Fitted, said: Sequence[PartAnswers]) -> dict[str, str]:
     """Return the text of `fit.json`, with the errors in its result, and of `predictions.csv`."""
     off = {each.word: {error.target: error.error for error in each.errors} for each in said}
     result = fitted.result | {"errors": off}
@@ -135,7 +135,7 @@ def _head(fitted: Fitted) -> list[str]:
     return [name for target in targets for name in (target, f"{target} predicted", f"{target} residual")]
 
 
-def _lines(fitted: Fitted, said: Said) -> list[list[str]]:
+def _lines(fitted: Fitted, said: PartAnswers) -> list[list[str]]:
     """Of each row its line in the file, what it was used for, what was to be predicted, and what was."""
     found = list(answers(fitted, said.outputs).values())
     y = said.rows.y

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from ..bases import RSWAF, Basis, BSpline, Gaussian, Hat
-from ..fit import FitObserver, FitResult, fit
-from ..fit.losses import LossName, spread
+from ..fitting import FitObserver, FitResult, fit
+from ..fitting.losses import LossName, spread
 from ..interpret import Widths, auto_width
-from ..interpret.auto_width import Trial
+from ..interpret.widths import Trial
 from ..models import KAN
-from .fit_columns import Chosen
+from .fit_columns import ChosenTable
 from .options import numbers
 
 BASES = ("bspline", "rswaf", "gaussian", "hat")
@@ -82,7 +82,7 @@ class NetworkOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class Made:
+class FittedNetwork:
     """A fitted network, how it came about, and what was tried before."""
 
     net: KAN
@@ -94,7 +94,7 @@ class Made:
     sparsity: float
 
 
-def fit_network(chosen: Chosen, options: NetworkOptions, observer: FitObserver | None) -> Made:
+def fit_network(chosen: ChosenTable, options: NetworkOptions, observer: FitObserver | None) -> FittedNetwork:
     """Return the network fitted to the chosen rows.
 
     Args:
@@ -140,7 +140,7 @@ def fit_network(chosen: Chosen, options: NetworkOptions, observer: FitObserver |
         "seconds": time.perf_counter() - started,
         "widths": list(widths),
     }
-    return Made(net, outcome, tried, summary, delta, pull)
+    return FittedNetwork(net, outcome, tried, summary, delta, pull)
 
 
 def _tried(x: Tensor, y: Tensor, options: NetworkOptions, loss: LossName, sparsity: float) -> Widths | None:

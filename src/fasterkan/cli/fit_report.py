@@ -6,13 +6,13 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from ..bases import BSpline
-from ..interpret.edges import worth_of
+from ..interpret.edge_list import worth_of
 from ..models import KAN
 from ..nn import KANLinear
 from .answers import Error
 from .columns import Column
-from .fit_columns import Chosen
-from .fit_network import Made
+from .fit_columns import ChosenTable
+from .fit_network import FittedNetwork
 from .fitted import Fitted
 from .text import percent
 
@@ -27,7 +27,11 @@ _MOST = 20
 
 
 def report_text(
-    chosen: Chosen, fitted: Fitted, made: Made, off: Mapping[str, Sequence[Error]], losses: Mapping[str, float]
+    chosen: ChosenTable,
+    fitted: Fitted,
+    made: FittedNetwork,
+    off: Mapping[str, Sequence[Error]],
+    losses: Mapping[str, float],
 ) -> str:
     """Return the report.
 
@@ -50,7 +54,7 @@ def report_text(
     return "\n\n".join(sections)
 
 
-def _table(chosen: Chosen, fitted: Fitted) -> str:
+def _table(chosen: ChosenTable, fitted: Fitted) -> str:
     count = len(chosen.test.rows)
     where = "" if fitted.test is None else f" rows of {fitted.test.name}"
     test = f"{count}{where} for the test" if count else "no test"
@@ -70,7 +74,7 @@ def _described(column: Column) -> str:
     return f"{column.name}: {', '.join(column.words[:8])}" + (" ..." if len(column.words) > 8 else "")
 
 
-def _network(made: Made, rows: int) -> str:
+def _network(made: FittedNetwork, rows: int) -> str:
     net = made.net
     parameters = sum(p.numel() for p in net.parameters())
     edges = sum(layer.weight[..., 0].numel() for layer in net.modules() if isinstance(layer, KANLinear))
@@ -91,7 +95,9 @@ def described_basis(net: KAN) -> str:
     return f"{type(basis).__name__}{degree}, {basis.num_basis} functions an edge"
 
 
-def _errors(fitted: Fitted, made: Made, off: Mapping[str, Sequence[Error]], losses: Mapping[str, float]) -> str:
+def _errors(
+    fitted: Fitted, made: FittedNetwork, off: Mapping[str, Sequence[Error]], losses: Mapping[str, float]
+) -> str:
     held = made.outcome.held_out
     if fitted.labels is not None:
         lines = [f"{'':<11}{'right':>10}{'log loss':>11}{'rows':>7}{'most frequent label':>22}"]
@@ -118,7 +124,7 @@ def _errors(fitted: Fitted, made: Made, off: Mapping[str, Sequence[Error]], loss
     return f"{text}\n  {kind}{whole} on rows that the fit held out to choose start, smoothness and grid: {held:.4g}"
 
 
-def _worth(made: Made, chosen: Chosen, fitted: Fitted) -> str:
+def _worth(made: FittedNetwork, chosen: ChosenTable, fitted: Fitted) -> str:
     worth = worth_of(made.net, chosen.rows.x)
     if worth is None:
         return "what the inputs are worth: nothing, the network's output is constant"

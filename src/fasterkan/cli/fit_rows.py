@@ -15,7 +15,9 @@ LEAST = 10
 """Rows that there must be to fit."""
 
 
-def varying(fitted: Fitted, table: TextTable, named: Sequence[str] | None) -> tuple[Fitted, Encoded, list[str]]:
+def without_constants(
+    fitted: Fitted, table: TextTable, named: Sequence[str] | None
+) -> tuple[Fitted, Encoded, list[str]]:
     """The fit, its rows and notes, without inputs that have one value only once rows with missing values are gone.
 
     Args:

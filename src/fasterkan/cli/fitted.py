@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .._files import sha256_of
 from .._version import __version__
-from ..fit.losses import LossName
+from ..fitting.losses import LossName
 from ..models.pretrained import CONFIG, WEIGHTS
 from ..train import RunFolderError
 from .columns import Column

@@ -10,7 +10,7 @@ import typer
 from ..interpret import plot
 from ..nn import FeatureScaling
 from ..train import RunFolder
-from .rows import load_rows
+from .rows import load_network_data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ def plot_command(
     max_edges: Annotated[int, typer.Option(help="How many edges are drawn at most.", min=1)] = 60,
 ) -> None:
     """Run `fasterkan plot`."""
-    found = load_rows(run, data, data_root, table, target, rows)
+    found = load_network_data(run, data, data_root, table, target, rows)
     folder = beside(run, "pictures") if out is None else out
     if RunFolder(run).is_run() and RunFolder(run).metrics.is_file():
         _write(plot.training(run, title=run.name), folder, "training")

@@ -9,8 +9,8 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from ..fit import fit
-from ..fit.losses import LossName
+from ..fitting import fit
+from ..fitting.losses import LossName
 from ..interpret import PruneReport, prune
 from ..models import KAN
 from ..train import TrainConfig, train
@@ -18,7 +18,7 @@ from .answers import errors, outputs_of
 from .fit_files import draw, network_picture, run_files, said_of, write_files
 from .fitted import Encoded, check_free, counted
 from .plot import beside
-from .rows import Rows, load_rows
+from .rows import NetworkData, load_network_data
 
 HELP = """Make a network smaller: without the inputs, nodes, edges and layers that it does not need.
 
@@ -61,7 +61,7 @@ def prune_command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that lies in the folder.")] = False,
 ) -> None:
     """Run `fasterkan prune`."""
-    found = load_rows(run, data, data_root, table, target, rows)
+    found = load_network_data(run, data, data_root, table, target, rows)
     folder = beside(run, "pruned") if out is None else out
     check_free(folder, overwrite=overwrite)
     options: dict[str, Any] = {"tolerance": tolerance, "keep": keep, "rounds": rounds, "edges": edges}
@@ -98,7 +98,7 @@ def _result(run: Path, rows: tuple[Encoded, Encoded], report: PruneReport) -> di
     }
 
 
-def _fit(net: KAN, found: Rows) -> None:
+def _fit(net: KAN, found: NetworkData) -> None:
     """A fit that goes on from the weights of the network."""
     assert found.fitted is not None
     fitted = found.fitted
@@ -107,7 +107,7 @@ def _fit(net: KAN, found: Rows) -> None:
     net.eval()
 
 
-def _off(found: Rows, net: KAN) -> list[str]:
+def _off(found: NetworkData, net: KAN) -> list[str]:
     """How far off the two networks are on the rows of the test."""
     if found.fitted is None or found.held is None:
         return []
@@ -123,7 +123,7 @@ def _off(found: Rows, net: KAN) -> list[str]:
     return lines
 
 
-def _train(net: KAN, found: Rows, epochs: int) -> None:
+def _train(net: KAN, found: NetworkData, epochs: int) -> None:
     """Some epochs as in the run, with half of its learning rate."""
     assert found.images is not None
     config = found.saved.config or TrainConfig()

@@ -12,15 +12,15 @@ from ..data import ImageDataset, train_validation_test
 from ..models import KAN
 from ..train import check_fit
 from .fitted import Encoded, Fitted, is_fitted, load_fitted
-from .saved import Saved, load
+from .saved import SavedModel, load
 from .table import read_table, read_text
 
 
 @dataclasses.dataclass(frozen=True)
-class Rows:
+class NetworkData:
     """Inputs and targets, in the network's dtype, for training and for the test."""
 
-    saved: Saved
+    saved: SavedModel
     net: KAN
     train: tuple[Tensor, Tensor]
     held: tuple[Tensor, Tensor] | None
@@ -38,9 +38,9 @@ class Rows:
     """Its rows that were fitted and those of the test, maybe none, float64."""
 
 
-def load_rows(
+def load_network_data(
     path: Path, data: str | None, data_root: str | None, table: Path | None, target: str | None, most: int
-) -> Rows:
+) -> NetworkData:
     """Return a saved network with what it is to be shown.
 
     Args:
@@ -72,7 +72,7 @@ def load_rows(
             raise ValueError(
                 f"{table} has {x.shape[1]} inputs and {y.shape[1]} targets, the network {widths[0]} and {widths[-1]}"
             )
-        return Rows(saved, saved.model, (x.to(dtype), y.to(dtype)), None, names, outputs, None)
+        return NetworkData(saved, saved.model, (x.to(dtype), y.to(dtype)), None, names, outputs, None)
     if saved.config is not None:
         data, data_root = data or saved.config.dataset, data_root or saved.config.data_root
     if data is None:
@@ -83,10 +83,10 @@ def load_rows(
     part = ImageDataset(train.images[chosen], train.labels[chosen], train.classes)
     flat = [(each.as_float().to(dtype), each.labels) for each in (part, validation)]
     grey = (train.images.shape[1], train.images.shape[2]) if train.images.dim() == 3 else None
-    return Rows(saved, saved.model, flat[0], flat[1], None, list(train.classes), grey, (train, validation))
+    return NetworkData(saved, saved.model, flat[0], flat[1], None, list(train.classes), grey, (train, validation))
 
 
-def _of_fit(saved: Saved, net: KAN, fitted: Fitted, table: Path | None) -> Rows:
+def _of_fit(saved: SavedModel, net: KAN, fitted: Fitted, table: Path | None) -> NetworkData:
     """The rows of a fit, or of another table with its columns."""
     if table is None:
         train, test = fitted.load()
@@ -102,4 +102,4 @@ def _of_fit(saved: Saved, net: KAN, fitted: Fitted, table: Path | None) -> Rows:
 
     held = pair(test) if test.rows else None
     names = fitted.input_names, fitted.output_names
-    return Rows(saved, net, pair(train), held, *names, None, fitted=fitted, encoded=(train, test))
+    return NetworkData(saved, net, pair(train), held, *names, None, fitted=fitted, encoded=(train, test))

@@ -16,7 +16,7 @@ SPLITS = ("train", "validation", "test")
 
 
 @dataclasses.dataclass(frozen=True)
-class Saved:
+class SavedModel:
     """A model with what is known about it."""
 
     model: KAN | FasterKANvolver
@@ -28,7 +28,7 @@ class Saved:
     """What `result.json` says, None where there is none."""
 
 
-def load(path: Path) -> Saved:
+def load(path: Path) -> SavedModel:
     """Return the model of a run folder or of a folder that `save_pretrained` wrote.
 
     Raises:
@@ -41,13 +41,13 @@ def load(path: Path) -> Saved:
         model = from_pretrained(path)
         if not isinstance(model, KAN | FasterKANvolver):
             raise CheckpointError(f"{path} holds a {type(model).__name__}, which this program does not know")
-        return Saved(model, path, None, None)
-    return Saved(run.load_model(), run.model, run.load_config(), run.load_result())
+        return SavedModel(model, path, None, None)
+    return SavedModel(run.load_model(), run.model, run.load_config(), run.load_result())
 
 
 def load_with_images(
     path: Path, split: str, option: str, dataset: str | None, data_root: str | None
-) -> tuple[Saved, ImageDataset]:
+) -> tuple[SavedModel, ImageDataset]:
     """Return the model of a folder with one split of a data set, by default that of its run.
 
     Args:

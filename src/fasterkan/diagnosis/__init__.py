@@ -1,6 +1,6 @@
 """What ails a network on given data, and which argument to change."""
 
-from .diagnose import diagnose
+from .diagnosing import diagnose
 from .report import Diagnosis, Finding, LayerReport
 
 __all__ = ["Diagnosis", "Finding", "LayerReport", "diagnose"]

@@ -2,15 +2,15 @@
 
 from ..models import KAN
 from . import plot
-from .auto_width import Widths, auto_width
-from .bands import bands
 from .bootstrap import bootstrap_bands
-from .derivatives import derivatives
+from .differentiation import derivatives
 from .edge import Edge
-from .edges import edges
-from .importance import Importance, importance
-from .prune import prune
-from .prune_report import PruneReport, size_of
+from .edge_list import edges
+from .importances import Importance, importance
+from .pruning.prune_network import prune
+from .pruning.report import PruneReport, size_of
+from .uncertainty import bands
+from .widths import Widths, auto_width
 
 KAN.edges = edges
 

@@ -98,7 +98,7 @@ def walk(net: nn.Module, x: Tensor) -> list[Step]:
     return steps
 
 
-def varying(y: Tensor) -> Tensor:
+def varying_columns(y: Tensor) -> Tensor:
     """Return which columns of y [N, O] vary over the rows by more than rounding, [O]."""
     exact = y.detach().double()
     size = exact.abs().amax(0)

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from .._check import whole_number
-from ..fit import fit as second_order
+from ..fitting import fit as second_order
 from ..nn import KANLinear
 from ._panel import edge_outputs
 from ._tabulate import data_grid
 from ._walk import as_evaluated, layers_of, one_variable, rows_of, walk
-from .bands import targets_of
+from .uncertainty import targets_of
 
 
 def bootstrap_bands(

@@ -10,8 +10,8 @@ from .init import critical_gain
 from .layer import KANLayer
 from .linear import KANLinear
 from .norm import Norm, norm_from_config, norm_to_config, resolve_norm
-from .param_groups import param_groups
-from .penalty import penalty
+from .optimizer_groups import param_groups
+from .penalties import penalty
 from .row_norm import LayerNorm, RMSNorm, RowNorm
 
 __all__ = [

@@ -7,7 +7,7 @@ from .dispatch import Path, choose, kan_linear
 from .edges import kan_linear_edges
 from .recompute import kan_linear_recompute
 from .reference import kan_linear_reference
-from .row_norm import row_norm
+from .row_norms import row_norm
 from .situation import Situation, autocast_dtype
 
 __all__ = [

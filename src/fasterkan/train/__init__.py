@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from .checkpoint import Checkpoints, Snapshot
 from .config import TrainConfig, choices, field_docs
+from .environment import machine, versions
 from .errors import RunFolderError, TrainingError, TrainingInterrupted
 from .evaluation import Evaluation, evaluate
 from .folder import RunFolder
 from .loop import train
-from .machine import machine, versions
 from .networks import build_model, check_fit
 from .observers import JsonLines, Observer
 from .recipes import RECIPES, recipe

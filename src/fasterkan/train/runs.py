@@ -14,11 +14,11 @@ from ..data import ImageDataset, train_validation_test
 from ..models import FasterKAN, FasterKANvolver
 from .checkpoint import Checkpoints, Snapshot
 from .config import TrainConfig
+from .environment import machine, versions
 from .errors import RunFolderError, TrainingError, TrainingInterrupted
 from .evaluation import Evaluation, evaluate
 from .folder import RunFolder
 from .loop import resolve_device, train
-from .machine import machine, versions
 from .networks import build_model, with_layers
 from .observers import JsonLines, Observer
 from .result import TrainResult

@@ -17,8 +17,8 @@ from .average import Average
 from .batches import Batches
 from .checkpoint import Snapshot
 from .config import TrainConfig
+from .environment import versions
 from .errors import RunFolderError
-from .machine import versions
 from .optimizer import Stepper
 from .randomness import random_states, set_random_states
 from .result import EpochMetrics, TrainResult

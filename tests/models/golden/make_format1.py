@@ -73,7 +73,7 @@ def refined() -> fk.FasterKAN:
 def plain(model: torch.nn.Module) -> torch.nn.Module:
     """Numbers that compress: three values a tensor."""
     with torch.no_grad():
-        for name, tensor in model.state_dict().items():
+        for tensor in model.state_dict().values():
             if tensor.is_floating_point() and tensor.numel() > 5000:
                 pattern = torch.arange(tensor.numel()).remainder(3).view(tensor.shape)
                 tensor.copy_((pattern - 1) * tensor.std())

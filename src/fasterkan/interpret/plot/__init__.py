@@ -4,9 +4,9 @@ Nothing here touches pyplot: `figure.savefig("net.png")` or `"net.svg"` writes a
 They need matplotlib: `pip install "fasterkan[plot]"`.
 """
 
-from .edge import edge
-from .importance import importance
-from .network import network
-from .training import training
+from .edge_picture import edge
+from .importance_picture import importance
+from .network_picture import network
+from .training_picture import training
 
 __all__ = ["edge", "importance", "network", "training"]

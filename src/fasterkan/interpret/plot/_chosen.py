@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ...models import KAN
 from .._walk import layers_of
-from ..importance import Importance
+from ..importances import Importance
 
 COLUMN = 25
 """Boxes in one column of a network that is not drawn whole."""

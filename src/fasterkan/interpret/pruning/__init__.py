@@ -1,0 +1,6 @@
+"""Removing what a network does not need: the search, the smaller network, and the report."""
+
+from .prune_network import prune
+from .report import PruneReport, size_of
+
+__all__ = ["PruneReport", "prune", "size_of"]

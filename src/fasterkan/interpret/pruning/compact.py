@@ -1,0 +1,138 @@
+"""A masked network made physically smaller: without the columns and nodes that nothing hangs on."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...models import KAN
+from ...nn import FeatureScaling, KANLinear, RowNorm
+from .._walk import as_evaluated, walk
+from .masks import Masked, full_masks
+
+
+def with_biases(net: KAN) -> KAN:
+    """Return a copy as a KAN, with a bias in each layer, in evaluation mode."""
+    layers = net.kan_layers()
+    whole = [torch.ones(layer.in_features, dtype=torch.bool) for layer in layers]
+    unused = [torch.zeros(layer.in_features) for layer in layers]
+    return _rebuilt(net, [*whole, torch.ones(layers[-1].out_features, dtype=torch.bool)], unused)
+
+
+@torch.no_grad()
+def compact(masked: Masked, x: Tensor) -> KAN:
+    """Return the smaller network that gives what the masked one gives, without its dead columns and nodes.
+
+    Edges that are off between nodes that are left stay in a mask. One node is left in each layer, whatever the masks.
+    """
+    net = masked.net
+    masks = full_masks(net)
+    kept = [mask.any(0).cpu() for mask in masks]
+    for alive in kept:
+        if not bool(alive.any()):
+            alive[0] = True
+    with as_evaluated(net):
+        inner = net.kept_inputs is not None
+        columns = x[:, net.kept_inputs] if inner else x
+        steps = walk(net, _scattered(net, torch.where(masked.dead, masked.columns, columns), x))
+        constants = [masked.columns, *(step.y[0] for step in steps[:-1])]
+    return _rebuilt(net, [*kept, torch.ones(masks[-1].shape[0], dtype=torch.bool)], constants)
+
+
+def _scattered(net: KAN, columns: Tensor, x: Tensor) -> Tensor:
+    """The columns that the network takes back in the places where it looks for them."""
+    return columns if net.kept_inputs is None else x.index_copy(1, net.kept_inputs, columns)
+
+
+def _rebuilt(net: KAN, kept: list[Tensor], constants: list[Tensor]) -> KAN:
+    """A network of the kept nodes; `constants` are the values of the others, which row norms go on counting."""
+    layers = net.kan_layers()
+    descriptions = [_norm_description(layer, alive) for layer, alive in zip(layers, kept, strict=False)]
+    made = KAN(
+        [int(alive.sum()) for alive in kept],
+        layers[0].basis,
+        norm=descriptions,
+        base=net.base,
+        bias=True,
+        device=layers[0].weight.device,
+        dtype=layers[0].weight.dtype,
+        generator=torch.Generator(layers[0].weight.device),  # the weights drawn are replaced; leave torch's own alone
+    )
+    for new, old, before, after, fixed in zip(made.kan_layers(), layers, kept[:-1], kept[1:], constants, strict=True):
+        _copy_layer(new, old, after.to(old.weight.device), before.to(old.weight.device), fixed.to(old.weight.device))
+    if net.kept_inputs is not None or not bool(kept[0].all()):
+        columns = kept[0].nonzero().flatten()
+        made.take_inputs(columns if net.kept_inputs is None else net.kept_inputs.cpu()[columns], net.layers_hidden[0])
+    return made.eval()
+
+
+def _norm_description(layer: KANLinear, alive: Tensor) -> Any:
+    if layer.norm is None:
+        return None
+    description = getattr(layer.norm, "description", None)
+    if isinstance(layer.norm, RowNorm):
+        absent = layer.norm.description.absent + int((~alive).sum())
+        return dataclasses.replace(layer.norm.description, absent=absent)
+    if description is None or not isinstance(layer.norm, FeatureScaling):
+        raise ValueError(
+            f"prune: the norm {layer.norm} cannot be made smaller; make the network with one of LayerNorm, RMSNorm, "
+            "FeatureNorm, or None"
+        )
+    return description
+
+
+def _copy_layer(new: KANLinear, old: KANLinear, after: Tensor, before: Tensor, fixed: Tensor) -> None:
+    """Copy what is left of a layer: outputs `after` [O] and inputs `before` [I], both booleans."""
+    new.set_basis(old.basis, cut_tensors(old, after, before))
+    new.weight = nn.Parameter(old.weight.detach()[after][:, before])  # each layer has functions of its own number
+    with torch.no_grad():
+        if new.base_weight is not None and old.base_weight is not None:
+            new.base_weight.copy_(old.base_weight[after][:, before])
+        if new.bias is not None:
+            new.bias.copy_(torch.zeros_like(new.bias) if old.bias is None else old.bias[after])
+    new.base, new.path, new.xavier_gain = copy.deepcopy(old.base), old.path, old.xavier_gain
+    if isinstance(new.norm, nn.Module) and isinstance(old.norm, nn.Module):
+        state = {k: t[before] if t.dim() else t for k, t in old.norm.state_dict().items() if k != "absent_values"}
+        if isinstance(old.norm, RowNorm) and new.norm.absent_values is not None:
+            gone = fixed[~before].to(new.weight.dtype)
+            state["absent_values"] = (
+                gone if old.norm.absent_values is None else torch.cat([old.norm.absent_values, gone])
+            )
+        new.norm.load_state_dict(state)
+        if isinstance(new.norm, FeatureScaling) and isinstance(old.norm, FeatureScaling):
+            new.norm.target, new.norm.mode, new.norm.initial = old.norm.target, old.norm.mode, old.norm.initial
+        for theirs, ours in zip(old.norm.parameters(), new.norm.parameters(), strict=True):
+            ours.requires_grad_(theirs.requires_grad)
+    if old.mask is not None and not bool((mask := old.mask[after][:, before]).all()):
+        new.set_mask(mask)
+
+
+def cut_tensors(layer: KANLinear, after: Tensor, before: Tensor) -> dict[str, Tensor]:
+    """Return the basis' tensors for the outputs `after` and the inputs `before`, copied.
+
+    Which of their dimensions are inputs and outputs is asked of the basis, by making it for other widths.
+
+    Raises:
+        ValueError: the basis shares its tensors among groups of inputs, which would not stay together.
+    """
+    inputs, outputs, basis = layer.in_features, layer.out_features, layer.basis
+    if getattr(basis, "groups", 1) != 1 and not bool(before.all()):
+        raise ValueError(
+            f"prune: {basis} shares its tensors among groups of inputs, so none can be removed; use groups=1, or prune "
+            "with inputs=False, nodes=False"
+        )
+    wide, high = basis.init(2 * inputs, outputs, "meta"), basis.init(inputs, 2 * outputs, "meta")
+    cut = {}
+    for name, tensor in layer.basis_tensors().items():
+        found = tensor.detach()
+        for dim, size in enumerate(tensor.shape):
+            if wide[name].shape[dim] == 2 * size:
+                found = found.index_select(dim, before.nonzero().flatten())
+            elif high[name].shape[dim] == 2 * size:
+                found = found.index_select(dim, after.nonzero().flatten())
+        cut[name] = found.clone()
+    return cut

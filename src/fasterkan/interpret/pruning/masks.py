@@ -1,0 +1,81 @@
+"""Which edges of a network are left, and the network without the others in its old shape."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from ...models import KAN
+from .._panel import moments
+from .._walk import Step, walk
+
+Masks = list[Tensor]
+"""One boolean tensor [O, I] a layer, True for the edges that are left."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Means:
+    """Mean output of each edge [O, I] a layer, and mean of the network's columns [I], over the data."""
+
+    edges: list[Tensor]
+    columns: Tensor
+
+
+def full_masks(net: KAN) -> Masks:
+    """Return the masks that the network has already."""
+    return [
+        torch.ones_like(layer.weight[..., 0], dtype=torch.bool) if layer.mask is None else layer.mask.clone()
+        for layer in net.kan_layers()
+    ]
+
+
+def close(masks: Masks) -> Masks:
+    """Return the masks without edges that lead nowhere or come from nowhere; the network's outputs always stay."""
+    masks = [mask.clone() for mask in masks]
+    for before, after in pairwise(masks):  # constant nodes
+        after &= before.any(1).unsqueeze(0)
+    for before, after in reversed(list(pairwise(masks))):  # nodes that nobody asks
+        before &= after.any(0).unsqueeze(1)
+    return masks
+
+
+def means_of(net: KAN, x: Tensor) -> Means:
+    """Return what removed edges and columns are replaced by."""
+    steps: list[Step] = walk(net, x)
+    return Means([moments(step.layer, step.x.detach())[0] for step in steps], steps[0].x.detach().mean(0))
+
+
+class Masked(nn.Module):
+    """A network with some edges replaced by their means, in its old shape.
+
+    Columns without edges are replaced by their means too, since a row norm sees them.
+
+    Args:
+        net: with a bias in each layer; a copy is made.
+        masks: closed (`close`).
+        means: of the network as it is.
+    """
+
+    def __init__(self, net: KAN, masks: Masks, means: Means) -> None:
+        super().__init__()
+        self.net = copy.deepcopy(net)
+        for layer, mask, mean in zip(self.net.kan_layers(), masks, means.edges, strict=True):
+            removed = ~mask if layer.mask is None else layer.mask & ~mask
+            if bool(removed.any()):
+                assert layer.bias is not None
+                with torch.no_grad():
+                    layer.bias += (mean * removed).sum(1).to(layer.bias.dtype)
+                layer.set_mask(mask)
+        self.dead, self.columns = ~masks[0].any(0), means.columns
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.net.kept_inputs is not None:
+            x = x[:, self.net.kept_inputs]
+        x = torch.where(self.dead, self.columns, x)
+        for layer in self.net.layers:
+            x = layer(x)
+        return x

@@ -1,0 +1,92 @@
+"""What pruning took away, and what it cost."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from torch import nn
+
+from ...models import KAN
+from ...nn import KANLinear
+from ..importances import input_names
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """How big a network is: `edges` that are on, `parameters` (numbers learned, those of edges that are off too)."""
+
+    edges: int
+    parameters: int
+
+
+def size_of(net: nn.Module) -> Size:
+    """Return the size of a network."""
+    layers = [module for module in net.modules() if isinstance(module, KANLinear)]
+    edges = sum(layer.weight[..., 0].numel() if layer.mask is None else int(layer.mask.sum()) for layer in layers)
+    return Size(edges, sum(parameter.numel() for parameter in net.parameters()))
+
+
+def columns_of(net: KAN) -> list[int]:
+    """Return the numbers of the columns of X that a network looks at, none where no edge of the first layer is on."""
+    if not size_of(net.kan_layers()[0]).edges:
+        return []
+    return list(range(net.layers_hidden[0])) if net.kept_inputs is None else net.kept_inputs.tolist()
+
+
+@dataclasses.dataclass(frozen=True)
+class PruneReport:
+    """The outcome of `fasterkan.prune`; `str` is a summary.
+
+    Attributes:
+        net: the smaller network, in evaluation mode.
+        before, after: `Size` of the network given and of the smaller one.
+        loss_before, loss_after: on the held-out rows; without any the final prediction error (`fasterkan.prune`). Of
+            numbers the mean over the outputs, each in shares of its target's variance.
+        loss_allowed: how high the loss was allowed to become; of several outputs the mean of what each was allowed.
+        removed_inputs: numbers of the columns of X that the network given looked at and the smaller one does not, all
+            of them where no edge is left.
+        widths_before, widths_after: inputs, hidden nodes ..., outputs; the first is that of X in both.
+        rows: on how many rows the losses were taken.
+    """
+
+    net: KAN = dataclasses.field(repr=False)
+    before: Size
+    after: Size
+    loss_before: float
+    loss_after: float
+    loss_allowed: float
+    removed_inputs: tuple[int, ...]
+    widths_before: tuple[int, ...]
+    widths_after: tuple[int, ...]
+    rows: int
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, inputs: Sequence[str] | None = None) -> str:
+        """Return the summary.
+
+        Args:
+            inputs: names of the columns of X; default x1, x2, ...
+        """
+        names = input_names("PruneReport.text", inputs, self.widths_before[0])
+        left = len(columns_of(self.net))
+        gone = ", ".join(names[i] for i in self.removed_inputs[:20])
+        gone += f" and {len(self.removed_inputs) - 20} more" if len(self.removed_inputs) > 20 else ""
+        saved = len(self.widths_before) - len(self.widths_after)
+        lines = [
+            f"widths      {[left + len(self.removed_inputs), *self.widths_before[1:]]} -> "
+            f"{[left, *self.widths_after[1:]]}"
+            + (f" ({saved} layer{'s' if saved > 1 else ''} removed)" if saved else ""),
+            f"edges       {_change(self.before.edges, self.after.edges)}",
+            f"parameters  {_change(self.before.parameters, self.after.parameters)}",
+            f"inputs gone {gone or 'none'}",
+            f"loss        {self.loss_before:.6g} -> {self.loss_after:.6g} on {self.rows:,} rows "
+            f"(allowed {self.loss_allowed:.6g})",
+        ]
+        return "\n".join(lines)
+
+
+def _change(before: int, after: int) -> str:
+    return f"{before:,} -> {after:,} ({100 * after / max(1, before):.1f} %)"

@@ -1,0 +1,211 @@
+"""The search of pruning: which edges can go, the least important first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ...models import KAN
+from ...nn import KANLinear
+from ..edge_list import worth_of
+from ..importances import Importance
+from .compact import compact
+from .loss import Criterion
+from .masks import Masked, Masks, Means, close, full_masks, means_of
+from .merging import merge
+from .report import size_of
+from .residuals import Residuals
+
+SINGLES = 1000
+"""Networks of so many edges are gone through one part after the other when the bulk is through."""
+ROWS = 2000
+"""So many rows give the importances and means of a round."""
+LIMITS = {"inputs": 0.1, "nodes": 0.5, "edges": 1.0}
+"""How much of the allowed rise of the loss is used up when a kind is through: a whole input must be worth little."""
+
+Data = tuple[Tensor, Tensor]
+
+
+class Part(NamedTuple):
+    """Something to remove: an edge, or a node (of the inputs of its layer) with all its edges."""
+
+    score: float
+    layer: int
+    input: int
+    output: int | None = None
+
+
+class PruningSearch:
+    """What one call of `prune` looks at again and again.
+
+    Args:
+        train: rows and targets for importances, means and merged layers.
+        held: rows and targets for the loss.
+        criterion: losses [C] of outputs and targets.
+        kinds: what may be removed, of "inputs", "nodes", "edges".
+        seen: the network was trained on the held rows: losses become final prediction errors.
+    """
+
+    before: Tensor
+    """The losses of the network as it was given, [C]: one, or one for each output."""
+    rise: Tensor
+    """By how much each may rise, [C]."""
+
+    def __init__(
+        self,
+        train: Data,
+        held: Data,
+        criterion: Criterion,
+        kinds: Sequence[str],
+        *,
+        seen: bool,
+    ) -> None:
+        self.train, self.held, self.criterion = train, held, criterion
+        self.kinds, self.seen = kinds, seen
+        self.rows = train[0][:ROWS]
+
+    @torch.no_grad()
+    def loss_of(self, net: torch.nn.Module) -> Tensor:
+        """Return the losses on the held rows, [C]; of rows seen in training Akaike's final prediction error.
+
+        That is the mean square times 1 + 2 P / N, P the weights of edges that are on, and N the numbers in y: what the
+        weights took from the noise of these rows is given back.
+        """
+        x, y = self.held
+        outputs = net(x)
+        found = self.criterion(outputs, y).double()
+        if self.seen and isinstance(self.criterion, Residuals):
+            found = found + 2 * _weights(net) / y.numel() * self.criterion.optimism(outputs, y)
+        return found
+
+    def allows(self, net: torch.nn.Module, share: float = 1.0) -> bool:
+        """Return whether no loss of a network rises by more than a share of what is allowed to it."""
+        return bool((self.loss_of(net) <= self.before + share * self.rise).all())  # False for NaN
+
+    def allowed(self, net: KAN, least: int) -> KAN:
+        """Return the network without what the loss does not need; at least `least` edges stay."""
+        masks, means, worth = self._look(net)
+        for kind in self.kinds:
+            parts = _parts(worth, masks, kind)
+            masks = self._as_many(net, masks, means, parts, LIMITS[kind], least)
+        return self._made(net, masks, means)
+
+    def forced(self, net: KAN, goal: int, *, whole: bool) -> KAN | None:
+        """Return the network with at most `goal` edges, or as near as nodes and inputs alone can come.
+
+        With `whole` half of the reduction, by factors, is in whole nodes and inputs, else all in single edges. None if
+        that is not among the kinds.
+        """
+        groups = [kind for kind in self.kinds if kind != "edges"] if whole else []
+        if not groups and (whole or "edges" not in self.kinds):
+            return None
+        masks, means, worth = self._look(net)
+        now = _count(masks)
+        if groups and now > goal:
+            between = math.floor((now * goal) ** 0.5) if "edges" in self.kinds else goal
+            parts = [part for kind in groups for part in _parts(worth, masks, kind)]
+            masks = _down_to(masks, sorted(parts, key=lambda p: p.score / max(1, _edges_of(masks, p))), between)
+        if "edges" in self.kinds:
+            masks = _down_to(masks, _parts(worth, masks, "edges"), goal)
+        return self._made(net, masks, means)
+
+    def merged(self, net: KAN, least: int) -> KAN:
+        """Return the network with layers merged where the loss allows it."""
+        layer = 0
+        while layer < len(net.kan_layers()) - 1 and size_of(net).edges > least:
+            fewer = merge(net, layer, self.train[0])
+            if fewer is not None and self.allows(fewer):
+                net = fewer
+            else:
+                layer += 1
+        return net
+
+    def _look(self, net: KAN) -> tuple[Masks, Means, Importance | None]:
+        return full_masks(net), means_of(net, self.rows), worth_of(net, self.rows)
+
+    def _made(self, net: KAN, masks: Masks, means: Means) -> KAN:
+        return compact(Masked(net, close(masks), means), self.rows)
+
+    def _as_many(self, net: KAN, masks: Masks, means: Means, parts: list[Part], share: float, least: int) -> Masks:
+        """Remove the longest row of parts that a share of the rise allows, then others one by one if they are few."""
+
+        def fits(candidate: Masks) -> bool:
+            return _count(candidate) >= least and self.allows(Masked(net, candidate, means), share)
+
+        low, high = 0, len(parts)
+        while low < high:
+            middle = (low + high + 1) // 2
+            if fits(_without(masks, parts[:middle])):
+                low = middle
+            else:
+                high = middle - 1
+        masks, rest = _without(masks, parts[:low]), parts[low + 1 :]
+        for part in rest if _count(masks) <= SINGLES else []:
+            if _edges_of(masks, part) and fits(candidate := _without(masks, [part])):
+                masks = candidate
+        return masks
+
+
+def _parts(worth: Importance | None, masks: Masks, kind: str) -> list[Part]:
+    """The candidates of a kind that still have edges, the least important first."""
+    found = []
+    for layer, mask in enumerate(masks):
+        if kind == "edges":
+            scores = torch.zeros(mask.shape) if worth is None else worth.edges[layer]
+            places = zip(scores[mask.cpu()].tolist(), mask.nonzero().tolist(), strict=True)
+            found += [Part(score, layer, i, o) for score, (o, i) in places]
+        elif (layer == 0) == (kind == "inputs"):
+            scores = torch.zeros(mask.shape[1]) if worth is None else worth.nodes[layer]
+            alive = mask.any(0).cpu()
+            nodes = zip(scores[alive].tolist(), alive.nonzero().flatten().tolist(), strict=True)
+            found += [Part(score, layer, i) for score, i in nodes]
+    return sorted(found, key=lambda part: part.score)
+
+
+def _without(masks: Masks, parts: Sequence[Part]) -> Masks:
+    """Closed masks without the parts."""
+    masks = [mask.clone() for mask in masks]
+    for layer, mask in enumerate(masks):
+        here = [part for part in parts if part.layer == layer]
+        nodes = [part.input for part in here if part.output is None]
+        edges = [(part.output, part.input) for part in here if part.output is not None]
+        mask[:, nodes] = False
+        if edges:
+            rows, columns = zip(*edges, strict=True)
+            mask[list(rows), list(columns)] = False
+    return close(masks)
+
+
+def _down_to(masks: Masks, parts: list[Part], goal: int) -> Masks:
+    """Remove as few of the parts, from the first on, as bring the edges to `goal` at most."""
+    low, high = 0, len(parts)
+    while low < high:
+        middle = (low + high) // 2
+        if _count(_without(masks, parts[:middle])) <= goal:
+            high = middle
+        else:
+            low = middle + 1
+    return _without(masks, parts[:low])
+
+
+def _edges_of(masks: Masks, part: Part) -> int:
+    """How many edges go with a part: of a node those that leave it and those that come to it."""
+    if part.output is not None:
+        return int(masks[part.layer][part.output, part.input])
+    count = int(masks[part.layer][:, part.input].sum())
+    return count + (int(masks[part.layer - 1][part.input].sum()) if part.layer else 0)
+
+
+def _weights(net: torch.nn.Module) -> int:
+    """How many weights the edges have that are on."""
+    layers = [module for module in net.modules() if isinstance(module, KANLinear)]
+    each = [layer.weight.shape[2] + int(layer.base_weight is not None) for layer in layers]
+    return sum(size_of(layer).edges * width for layer, width in zip(layers, each, strict=True))
+
+
+def _count(masks: Masks) -> int:
+    return sum(int(mask.sum()) for mask in masks)

@@ -1,0 +1,127 @@
+"""How sure the functions on the edges are, given data and what the network leaves unexplained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .._arrays import array_of
+from ..nn import KANLinear
+from ._panel import edge_weights, panel
+from ._tabulate import data_grid
+from ._walk import Step, as_evaluated, one_variable, rows_of, walk
+
+MOST_BAND_WEIGHTS = 3000
+"""Weights of one layer; its covariance has their square."""
+
+
+def bands(net: nn.Module, X: Tensor, y: Tensor, *, points: int = 101) -> list[Tensor]:
+    """Return the standard deviation of each edge's function over the range of the data, one tensor [S, O, I] a layer.
+
+    The linearised Laplace approximation, one layer at a time: with all other layers as they are, the outputs are
+    linear in a layer's weights w to first order, with the Jacobian J, so that
+
+        Cov w = (J^T J / s^2 + 1 / t^2)^-1,    Var f(x) = v(x)^T Cov w v(x),
+
+    s^2 being the mean squared residual (N rows over N minus the weights that the data decides, for each output), t^2
+    the mean square of the layer's own weights, as its prior, and v(x) the edge's functions at x minus their mean over
+    the data, because a constant can move between the edges of a node and its bias. It is cheap and says how far data
+    and noise leave an edge open, the rest of the network given; what the other layers could do instead is not in it,
+    so the whole uncertainty is larger.
+
+    Args:
+        net: as `edges` takes it.
+        X: rows [N, I].
+        y: targets, [N] or [N, O].
+        points: S.
+
+    Raises:
+        TypeError, ValueError: net, X or y cannot be used; a layer has more than 3,000 weights.
+
+    Source: D. MacKay, A practical Bayesian framework for backpropagation networks (1992); Immer et al. (arXiv
+    2008.08400) for the linearised form.
+    """
+    return bands_for("bands", net, X, y, points)
+
+
+def bands_for(caller: str, net: nn.Module, X: Tensor, y: Tensor, points: int) -> list[Tensor]:
+    """Return `bands`; what cannot be used is refused in the name of the function that was called."""
+    layers = one_variable(caller, net)
+    sizes = [layer.out_features * edge_weights(layer).shape[1] * edge_weights(layer).shape[2] for layer in layers]
+    if max(sizes) > MOST_BAND_WEIGHTS:
+        raise ValueError(
+            f"{caller}: layer {sizes.index(max(sizes))} has {max(sizes)} weights, at most {MOST_BAND_WEIGHTS} can be "
+            "looked at; leave y out, or prune the network first"
+        )
+    x = rows_of(caller, net, X)
+    with as_evaluated(net):
+        steps = walk(net, x)
+        target = targets_of(caller, y, steps[-1].y)
+        residual = (steps[-1].y.detach().double() - target).square().sum(0)  # [O of the last layer]
+        return [
+            _band(step, _behind(steps, number), residual, data_grid(step.layer, step.x, points))
+            for number, step in enumerate(steps)
+        ]
+
+
+def targets_of(caller: str, y: Any, outputs: Tensor) -> Tensor:
+    """Return targets as numbers [N, O], float64, beside outputs [N, O].
+
+    Raises:
+        TypeError, ValueError: no finite numbers, or of another shape.
+    """
+    found = array_of(caller, "y", y).to(outputs.device)
+    if found.dim() == 1 and outputs.shape[1] == 1:
+        found = found.unsqueeze(1)
+    if not found.is_floating_point() or found.shape != outputs.shape:
+        raise ValueError(
+            f"{caller}: y is {found.dtype} {list(found.shape)}, expected floating-point {list(outputs.shape)}"
+        )
+    if not bool(torch.isfinite(found).all()):
+        raise ValueError(f"{caller}: y holds NaN or infinity; remove such rows first")
+    return found.double()
+
+
+def _behind(steps: list[Step], number: int) -> Tensor:
+    """The outputs' gradient by what leaves layer `number`, [N, C, O]."""
+    with torch.enable_grad():
+        first = steps[number].y.detach().requires_grad_()
+        y = first
+        for step in steps[number + 1 :]:
+            y = step.layer(y)
+        grads = [torch.autograd.grad(y[:, c].sum(), first, retain_graph=True)[0] for c in range(y.shape[1])]
+    return torch.stack(grads, 1).double()
+
+
+@torch.no_grad()
+def _band(step: Step, behind: Tensor, residual: Tensor, grid: Tensor) -> Tensor:
+    layer, rows = step.layer, len(step.x)
+    functions, weight = _centred(layer, step.x, step.x), edge_weights(layer)  # [N, (O,) I, J], [O, I, J]
+    letters = "noij" if layer.basis.per_edge else "nij"
+    alive = torch.ones(weight.shape[:2], dtype=torch.bool) if layer.mask is None else layer.mask
+    alive = alive.to(weight.device).unsqueeze(-1).expand_as(weight).flatten()
+    information = torch.zeros(int(alive.sum()), int(alive.sum()), dtype=torch.float64, device=weight.device)
+    tiny = torch.finfo(torch.float64).tiny
+    for c in range(behind.shape[1]):
+        jacobian = torch.einsum(f"no,{letters}->noij", behind[:, c], functions).flatten(1)[:, alive]  # [N, P]
+        product = jacobian.t() @ jacobian
+        noise = float(residual[c]) / max(1, rows - int(torch.linalg.matrix_rank(product, hermitian=True)))
+        information += product / max(noise, tiny**0.5)
+    prior = max(float(weight.square().flatten()[alive].mean()), tiny**0.5)
+    values, vectors = torch.linalg.eigh(information)
+    root = torch.zeros(weight.numel(), len(values), dtype=torch.float64, device=weight.device)
+    root[alive] = vectors * (values.clamp_min(0) + 1 / prior).rsqrt()  # Cov = root root^T
+    at = _centred(layer, grid.to(step.x), step.x)  # [S, (O,) I, J]
+    found = torch.empty(len(grid), *weight.shape[:2], dtype=torch.float64)
+    for o, row in enumerate(root.view(*weight.shape, -1)):  # [I, J, P]
+        here = at[:, o] if layer.basis.per_edge else at  # [S, I, J]
+        for i, part in enumerate(row):
+            found[:, o, i] = (here[:, i] @ part).square().sum(-1).sqrt().cpu()
+    return found
+
+
+def _centred(layer: KANLinear, x: Tensor, data: Tensor) -> Tensor:
+    """The panel at x minus its mean over the data."""
+    return panel(layer, x).detach() - panel(layer, data).detach().mean(0)

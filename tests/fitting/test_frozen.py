@@ -1,0 +1,119 @@
+"""What a fit leaves as it was: frozen layers, buffers that are no feature norms, modules with forwards of their own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import fasterkan as fk
+from fasterkan.fitting.candidates import draw
+from fasterkan.fitting.scaling import last_linear
+
+X = 2 * torch.rand(200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+Y = X[:, 0] * X[:, 1]
+
+
+def network(widths: tuple[int, ...] = (2, 2, 1), **options: object) -> fk.KAN:
+    generator = torch.Generator().manual_seed(0)
+    settings = {"basis": fk.BSpline(grid_size=6), "norm": "feature", "base": "silu", "dtype": torch.float64}
+    return fk.KAN(list(widths), **{**settings, "generator": generator, **options})
+
+
+def rmse(net: nn.Module, x: Tensor, y: Tensor) -> float:
+    with torch.no_grad():
+        return float((net.eval()(x) - y.reshape(len(x), -1)).square().mean().sqrt())
+
+
+@pytest.mark.parametrize("frozen", [0, 1], ids=["first", "last"])
+@pytest.mark.parametrize("calibrated_on", [1.0, 3.0], ids=["its data", "other data"])
+def test_frozen_layer_of_a_network(frozen, calibrated_on):
+    net = network()
+    net.calibrate(calibrated_on * X)
+    layer = net.layers[frozen].requires_grad_(False)
+    before = {name: t.clone() for name, t in layer.state_dict().items() if name != "norm.status"}
+    result = fk.fit(net, X, 50 * Y, starts=2, iterations=8, grids=(3, 6, 12))
+    after = layer.state_dict()
+    assert all(torch.equal(t, after[name]) for name, t in before.items())
+    assert layer.basis.grid_size == 6 and net.layers[1 - frozen].basis.grid_size == result.grid
+    assert not any(p.requires_grad for p in layer.parameters())
+    assert result.loss == pytest.approx(rmse(net, X, 50 * Y), rel=1e-6)
+
+
+def test_frozen_weight_of_which_the_norm_is_new():
+    net = network()
+    weight = net.layers[0].weight.requires_grad_(False).clone()
+    result = fk.fit(net, X, Y, starts=2, iterations=8)
+    assert torch.equal(net.layers[0].weight, weight) and net.layers[0].norm.frozen
+    assert result.loss == pytest.approx(rmse(net, X, Y), rel=1e-6)
+
+
+def test_frozen_module_and_batchnorm_before_the_network():
+    front, norm = nn.Linear(2, 3).double().requires_grad_(False), nn.BatchNorm1d(3).double()
+    norm.running_mean.fill_(5.0)
+    before = [front.weight.clone(), front.bias.clone()]
+    fk.fit(nn.Sequential(front, norm, network((3, 1))), X, Y, starts=2, iterations=5)
+    assert torch.equal(front.weight, before[0]) and torch.equal(front.bias, before[1])
+    assert norm.running_mean.tolist() == [5, 5, 5] and norm.running_var.tolist() == [1, 1, 1]
+
+
+def test_draw_changes_what_is_learned_only():
+    net = network()
+    net.calibrate(X)
+    net.layers[0].base_weight.requires_grad_(False)
+    before = {name: t.clone() for name, t in net.state_dict().items()}
+    draw(net, 0, 1, norms=False)
+    changed = {name for name, t in net.state_dict().items() if not torch.equal(t, before[name])}
+    assert changed == {"layers.0.weight", "layers.1.weight", "layers.1.base_weight"}
+
+
+def test_frozen_grid_of_a_learned_layer_keeps_its_count():
+    net = network(basis=fk.RSWAF(num_grids=6, train_grid=True))
+    grid = net.layers[0].grid.requires_grad_(False).clone()
+    result = fk.fit(net, X, Y, starts=2, iterations=5, grids=(3, 6))
+    assert torch.equal(net.layers[0].grid, grid) and not net.layers[0].grid.requires_grad
+    assert result.loss == pytest.approx(rmse(net, X, Y), rel=1e-6)
+
+
+class Residual(fk.KAN):
+    """x_1 added."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + x[..., :1]
+
+
+class Exponential(fk.KANLinear):
+    """exp of a layer."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).exp()
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        Residual([2, 2, 1], fk.BSpline(6), norm="feature", dtype=torch.float64),
+        Exponential(2, 1, fk.BSpline(6), norm="feature", dtype=torch.float64),
+        nn.Sequential(network((2, 2)), Residual([2, 1], fk.BSpline(6), norm="feature", dtype=torch.float64)),
+    ],
+    ids=["network", "layer", "within a sequence"],
+)
+def test_forwards_of_their_own_are_fitted_unscaled(net):
+    y = torch.exp(Y + 3)
+    assert last_linear(net) is None
+    result = fk.fit(net, X, y, starts=2, iterations=8)
+    assert result.loss == pytest.approx(rmse(net, X, y), rel=1e-6) and result.loss < y.std()
+
+
+def test_a_layer_that_serves_twice_is_not_scaled():
+    shared = nn.Linear(2, 2).double()
+    net = nn.Sequential(shared, nn.Tanh(), shared)
+    y = 100 + X
+    assert last_linear(net) is None and last_linear(nn.Sequential(nn.Tanh(), shared)) is shared
+    assert fk.fit(net, X, y, starts=2, iterations=8).loss == pytest.approx(rmse(net, X, y), rel=1e-6)
+
+
+def test_the_network_within_a_sequence_says_what_its_grid_is():
+    net = nn.Sequential(network())
+    result = fk.fit(net, X, torch.sin(6 * Y), starts=2, iterations=5, grids=(3, 12))
+    assert net[0].basis == net[0].layers[0].basis and net[0].basis.grid_size == result.grid

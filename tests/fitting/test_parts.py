@@ -1,0 +1,178 @@
+"""The parts of a fit: the optimiser, penalties, the split of rows, scaling of targets, grids."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import fasterkan as fk
+from fasterkan.fitting.flat import FlatNet, exact_copy
+from fasterkan.fitting.grids import coarsen, refine, resolve_grids
+from fasterkan.fitting.levenberg_marquardt import Lanes, minimise
+from fasterkan.fitting.norms import balance_base
+from fasterkan.fitting.scaling import TargetScale
+from fasterkan.fitting.smoothness import Smoothness
+from fasterkan.fitting.sparsity import Sparsity
+from fasterkan.fitting.split import split_rows
+from fasterkan.fitting.table import Table
+
+
+class Rosenbrock:
+    """Residuals (10 (b - a^2), 1 - a), whose valley is bent, and a second lane with a variable nobody sees."""
+
+    def value(self, theta: Tensor, lanes: Tensor) -> Tensor:
+        return self.residual(theta).square().sum(-1) / 2
+
+    def residual(self, theta: Tensor) -> Tensor:
+        a, b = theta[:, 0], theta[:, 1]
+        return torch.stack([10 * (b - a * a), 1 - a], -1)
+
+    def normal(self, theta: Tensor, lanes: Tensor) -> tuple[Tensor, Tensor]:
+        jacobian = torch.zeros(len(theta), 2, 3, dtype=theta.dtype)
+        jacobian[:, 0, 0], jacobian[:, 0, 1], jacobian[:, 1, 0] = -20 * theta[:, 0], 10, -1
+        residual = self.residual(theta)
+        return jacobian.mT @ jacobian, (residual.unsqueeze(1) @ jacobian).squeeze(1)
+
+
+def run(start: list[list[float]], iterations: int = 100) -> tuple[Lanes, str]:
+    objective = Rosenbrock()
+    lanes = Lanes.at(torch.tensor(start, dtype=torch.float64), objective)
+    why = minimise(
+        objective,
+        lanes,
+        iterations=iterations,
+        tolerance=1e-3,
+        out_of_time=lambda: False,
+        on_step=lambda state: None,
+    )
+    return lanes, why
+
+
+def test_levenberg_marquardt_follows_a_bent_valley_in_every_lane():
+    lanes, why = run([[-1.2, 1.0, 5.0], [3.0, -4.0, 7.0]])
+    assert why == "converged" and lanes.iterations < 60
+    torch.testing.assert_close(lanes.theta[:, :2], torch.ones(2, 2, dtype=torch.float64), rtol=1e-8, atol=1e-8)
+    assert lanes.theta[:, 2].tolist() == [5, 7]
+
+
+def test_a_lane_goes_its_own_way_whoever_is_beside_it():
+    alone, _ = run([[-1.2, 1.0, 0.0]])
+    together, _ = run([[-1.2, 1.0, 0.0], [3.0, -4.0, 0.0], [float("nan"), 0.0, 0.0]])
+    torch.testing.assert_close(alone.theta[0], together.theta[0], rtol=1e-9, atol=1e-9)
+    assert together.value[2] == torch.inf and not together.active.any()
+
+
+def spline_network() -> fk.KAN:
+    generator = torch.Generator().manual_seed(0)
+    net = fk.KAN([2, 2, 1], basis=fk.BSpline(6), norm="feature", base="silu", dtype=torch.float64, generator=generator)
+    net.calibrate(torch.rand(50, 2, generator=generator, dtype=torch.float64))
+    return net
+
+
+@pytest.mark.parametrize("kind", ["smoothness", "sparsity"])
+def test_penalties_have_the_slope_they_say(kind):
+    net = spline_network()
+    flat, lane = FlatNet(net), torch.tensor([0])
+    strength = torch.tensor([0.1], dtype=torch.float64)
+    penalty = Smoothness(flat, [net], strength) if kind == "smoothness" else Sparsity(flat, [net], 0.1)
+    theta = flat.theta([net]).requires_grad_()
+    (expected,) = torch.autograd.grad(penalty.value(theta, lane).sum(), theta)
+    gradient, matrix = torch.zeros_like(theta), torch.zeros(1, flat.size, flat.size, dtype=torch.float64)
+    penalty.add_normal(matrix, gradient, theta.detach(), lane)
+    torch.testing.assert_close(gradient, expected, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(matrix @ theta.unsqueeze(-1), gradient.unsqueeze(-1), rtol=1e-9, atol=1e-12)
+    assert torch.linalg.eigvalsh(matrix[0]).min() > -1e-9
+
+
+def test_smoothness_is_the_mean_square_of_the_second_derivative():
+    layer = fk.KANLinear(1, 1, fk.BSpline(grid_size=40), norm=None, dtype=torch.float64)
+    x = torch.linspace(-1, 1, 400, dtype=torch.float64).unsqueeze(-1)
+    fk.fit(layer, x, torch.sin(torch.pi * x), smoothness=0.0, grids=None)
+    penalty = Smoothness(FlatNet(layer), [layer], torch.ones(1, dtype=torch.float64))
+    value = penalty.value(FlatNet(layer).theta([layer]), torch.tensor([0]))
+    assert value.item() == pytest.approx(torch.pi**4 / 4, rel=1e-2)
+
+
+def table(rows: int, distinct: int) -> Table:
+    x = (torch.arange(rows) * distinct // rows).double().unsqueeze(-1)
+    return Table(x, x.clone(), torch.ones(rows, dtype=torch.float64))
+
+
+def test_equal_rows_stay_together_and_the_seed_decides():
+    kept, out = split_rows(table(100, 20), 0.25, 0)
+    assert len(out) == 25 and not set((kept // 5).tolist()) & set((out // 5).tolist())
+    assert sorted([*kept.tolist(), *out.tolist()]) == list(range(100))
+    assert torch.equal(split_rows(table(100, 20), 0.25, 0)[1], out)
+    assert not torch.equal(split_rows(table(100, 20), 0.25, 1)[1], out)
+
+
+@pytest.mark.parametrize(("rows", "distinct", "fraction"), [(3, 3, 0.2), (100, 9, 0.2), (100, 100, 0.0)])
+def test_tiny_tables_hold_out_nothing(rows, distinct, fraction):
+    kept, out = split_rows(table(rows, distinct), fraction, 0)
+    assert len(kept) == rows and len(out) == 0
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-9, 1.0, 1e9, 1e200])
+def test_targets_come_back_as_they_were(size):
+    y = size * (3 + torch.randn(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    rows = Table(torch.ones(50, 1, dtype=torch.float64), y, torch.ones(50, dtype=torch.float64))
+    net = fk.KANLinear(1, 2, norm=None, base="silu", dtype=torch.float64)
+    scale = TargetScale.of(net, rows, wanted=True)
+    inside = scale.inside(rows).y
+    assert inside.mean().abs() < 1e-9 and 0.5 < inside.std() < 2
+    before = exact_copy(net)
+    scale.unfold(net)
+    scale.fold(net)
+    for a, b in zip(before.parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12 if size >= 1 else 1e-9)
+
+
+def test_a_network_whose_last_layer_is_not_known_is_not_scaled():
+    net = nn.Sequential(nn.Linear(1, 1), nn.Tanh())
+    scale = TargetScale.of(net, table(20, 20), wanted=True)
+    assert scale.mean.tolist() == [0] and scale.scale.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("basis", "grids", "expected"),
+    [
+        (fk.BSpline(20), "auto", (5, 10, 20)),
+        (fk.BSpline(5), "auto", (5,)),
+        (fk.RSWAF(8), "auto", (4, 8)),
+        (fk.Legendre(degree=12), "auto", (3, 6, 12)),
+        (fk.BSpline(knots=(-1.0, 0.3, 1.0)), "auto", (None,)),
+        (fk.BSpline(5), None, (None,)),
+        (fk.BSpline(5), (3, 10, 50), (3, 10, 50)),
+    ],
+    ids=["spline 20", "spline 5", "rswaf 8", "legendre 12", "free knots", "none", "given"],
+)
+def test_grids(basis, grids, expected):
+    assert resolve_grids(fk.KAN([2, 1], basis=basis, norm=None), grids) == expected
+
+
+def test_base_weights_are_for_columns_uniform_on_minus_1_to_1():
+    net, x = fk.KAN([4, 2, 1], norm="feature", base="silu", dtype=torch.float64), torch.ones(6, 4, dtype=torch.float64)
+    x *= torch.tensor([2.0, 1e-9, 0.0, 1e200])
+    x[::2] *= -1
+    before = [layer.base_weight.clone() for layer in net.kan_layers()]
+    balance_base(net, x)
+    factors = (before[0] / net.layers[0].base_weight).mean(0)
+    torch.testing.assert_close(factors, torch.tensor([4.0, 2.0**-29, 1.0, 1.0], dtype=torch.float64))
+    assert torch.equal(net.layers[1].base_weight, before[1])
+    balance_base(net, None)
+    nn.init.ones_(net.layers[0].base_weight).requires_grad_(False)
+    balance_base(nn.Sequential(net), x)
+    assert bool((net.layers[0].base_weight == 1).all())
+
+
+def test_coarser_and_finer_again():
+    net = spline_network()
+    coarsen(net, 3)
+    assert net.basis.grid_size == 3 == net.layers[1].basis.grid_size and net.layers[0].weight.shape == (2, 2, 6)
+    net.layers[0].reset_parameters(torch.Generator().manual_seed(1))
+    x = 0.2 + 0.6 * torch.rand(20, 2, dtype=torch.float64)  # within the grids
+    before = net.eval()(x)
+    refine(net, 12)
+    assert net.basis.grid_size == 12
+    torch.testing.assert_close(net(x), before, rtol=1e-8, atol=1e-8)
