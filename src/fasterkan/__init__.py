@@ -53,11 +53,13 @@ from .nn import (
     KANConv3d,
     KANLinear,
     LayerNorm,
+    LayerSpec,
     RMSNorm,
     calibrate,
     param_groups,
     penalty,
     update_norms,
+    which_path,
 )
 
 __all__ = [
@@ -88,6 +90,7 @@ __all__ = [
     "KANLinear",
     "KANvolver",
     "LayerNorm",
+    "LayerSpec",
     "Legendre",
     "MLP",
     "Monomial",
@@ -126,4 +129,5 @@ __all__ = [
     "plot",
     "prune",
     "update_norms",
+    "which_path",
 ]

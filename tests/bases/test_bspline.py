@@ -191,7 +191,7 @@ def test_every_derivative_of_a_cubic_exists() -> None:
 def test_local_names_the_functions_that_are_not_zero() -> None:
     for basis in (BSpline(), BSpline(outside="linear"), BSpline(knots=FREE)):
         params, z = basis.init(3, 1, dtype=torch.float64), torch.randn(50, 3, dtype=torch.float64)
-        index, value = basis.local(z, params)
+        index, value, _ = basis.local(z, params)
         assert index.shape == value.shape == (50, 3, 4) and index.min() >= 0 and index.max() < basis.num_basis
         assert (index.sort(-1).values.diff() > 0).all()
         phi = torch.zeros(50, 3, basis.num_basis, dtype=torch.float64).scatter(-1, index, value)

@@ -41,7 +41,7 @@ def test_edges_add_up_to_the_networks_outputs(basis, norm, rows):
     if norm:
         net.calibrate(rows)
     whole = net.layers[0].bias.detach() + torch.zeros(len(rows), 2, dtype=torch.float64)
-    for edge in net.edges(rows):
+    for edge in fk.edges(net, rows):
         whole[:, edge.output] += edge(rows[:, edge.input])
     torch.testing.assert_close(whole, net(rows).detach(), rtol=1e-9, atol=1e-9)
 
@@ -54,15 +54,15 @@ def test_there_is_one_edge_for_each_pair_in_order(net, rows):
 
 
 def test_the_table_of_a_function_is_the_function_over_the_datas_range(net, rows):
-    for edge in net.edges(rows, points=33):
+    for edge in fk.edges(net, rows, points=33):
         torch.testing.assert_close(edge(edge.points), edge.values, rtol=1e-12, atol=1e-12)
         assert len(edge.points) == 33
-    first = net.edges(rows)[1]
+    first = fk.edges(net, rows)[1]
     assert (first.points[0], first.points[-1]) == (rows[:, 1].min(), rows[:, 1].max())
 
 
 def test_an_edge_is_differentiable_and_takes_any_shape(net, rows):
-    edge = net.edges(rows)[0]
+    edge = fk.edges(net, rows)[0]
     x = torch.full((2, 3), 0.3, dtype=torch.float64, requires_grad=True)
     y = edge(x)
     (slope,) = torch.autograd.grad(y.sum(), x)
@@ -72,7 +72,7 @@ def test_an_edge_is_differentiable_and_takes_any_shape(net, rows):
 
 
 def test_an_edge_does_not_change_when_the_network_does(net, rows):
-    edge = net.edges(rows)[0]
+    edge = fk.edges(net, rows)[0]
     before = edge(0.5)
     with torch.no_grad():
         net.layers[0].weight.zero_()
@@ -83,7 +83,7 @@ def test_an_edge_does_not_change_when_the_network_does(net, rows):
 
 def test_shares_are_those_of_the_variances(net, rows):
     inner = net.layers[0](rows).detach()
-    found = net.edges(rows)
+    found = fk.edges(net, rows)
     for node in range(2):
         here = [e for e in found if e.layer == 1 and e.output == node]
         variances = torch.stack([e(inner[:, e.input]).var(correction=0) for e in here])
@@ -94,16 +94,18 @@ def test_shares_are_those_of_the_variances(net, rows):
 
 
 def test_histograms_count_every_row(net, rows):
-    for edge in net.edges(rows, bins=7):
+    for edge in fk.edges(net, rows, bins=7):
         assert edge.histogram.sum() == len(rows)
         assert len(edge.bin_edges) == 8
-    counts = net.edges(rows, bins=7)[0].histogram
+    counts = fk.edges(net, rows, bins=7)[0].histogram
     expected = torch.histogram(rows[:, 0], 7, range=(float(rows[:, 0].min()), float(rows[:, 0].max())))[0]
     assert counts.tolist() == expected.tolist()
 
 
 def test_without_data_the_range_is_that_of_the_norm(net):
-    edge = net.edges()[0]
+    edge = fk.edges(
+        net,
+    )[0]
     assert edge.histogram is None and edge.share is None and edge.band is None
     low, high = net.layers[0].basis.grid_range
     norm = net.layers[0].norm
@@ -136,7 +138,7 @@ def test_bands_cover_the_truth(fitted):
     for seed in range(10):
         torch.manual_seed(seed)
         net, x, y = fitted([2, 1], lambda x: torch.sin(2 * x[:, :1]) + x[:, 1:] ** 2, rows=150, noise=0.2)
-        for edge, truth in zip(net.edges(x, y), (lambda t: torch.sin(2 * t), lambda t: t**2), strict=True):
+        for edge, truth in zip(fk.edges(net, x, y), (lambda t: torch.sin(2 * t), lambda t: t**2), strict=True):
             own, true = edge.values - edge(x[:, edge.input]).mean(), truth(edge.points) - truth(x[:, edge.input]).mean()
             inside.append(((own - true).abs() < 2 * edge.band).double().mean())
             assert 0.01 < float(edge.band.mean()) < 0.2
@@ -148,7 +150,7 @@ def test_bands_grow_where_there_is_no_data():
     x[0] = 3.0
     net = fk.KAN([1, 1], fk.BSpline(10), norm="feature", dtype=torch.float64)
     net.calibrate(x)
-    (edge,) = net.edges(x, net(x).detach() + 0.05 * torch.randn(200, 1))
+    (edge,) = fk.edges(net, x, net(x).detach() + 0.05 * torch.randn(200, 1))
     gap, covered = edge.band[(edge.points > 1.5) & (edge.points < 2.5)], edge.band[edge.points < 0.9]
     assert gap.mean() > 3 * covered.mean()
 
@@ -157,7 +159,7 @@ def test_a_constant_column_is_one_point(rows):
     rows[:, 1] = 0.25
     net = fk.KAN([3, 2, 1], norm="feature", dtype=torch.float64)
     net.calibrate(rows)
-    edge = net.edges(rows)[1]
+    edge = fk.edges(net, rows)[1]
     assert edge.points.unique().tolist() == [0.25]
     assert edge.share == pytest.approx(0, abs=1e-20)
     assert edge.histogram.sum() == len(rows)
@@ -165,7 +167,7 @@ def test_a_constant_column_is_one_point(rows):
 
 def test_masked_edges_are_left_out(net, rows):
     net.layers[1].set_mask(torch.tensor([[True, False, True, True], [False, True, True, True]]))
-    assert len(net.edges(rows)) == 12 + 6
+    assert len(fk.edges(net, rows)) == 12 + 6
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_importances_agree_with_planted_additive_truths(fitted, method, widths, 
 @pytest.mark.parametrize("method", ["shuffle", "gradient"])
 def test_an_edge_of_an_additive_network_is_worth_its_variance(method):
     net, x = fk.KAN([4, 1], norm=None, dtype=torch.float64), torch.rand(4000, 4, dtype=torch.float64)
-    variances = torch.stack([edge(x[:, edge.input]).var() for edge in net.edges(x)])
+    variances = torch.stack([edge(x[:, edge.input]).var() for edge in fk.edges(net, x)])
     found = fk.importance(net, x, method=method, repeats=20)
     whole = net(x).detach().var()
     torch.testing.assert_close(found.edges[0][0], variances / whole, rtol=0.02, atol=1e-3)

@@ -40,7 +40,7 @@ def texts(figure):
 def test_every_edge_has_its_curve_in_a_box_on_its_line(net, rows):
     figure = fk.plot.network(net, rows)
     curves, boxes = by_gid(figure, "curve"), by_gid(figure, "box")
-    edges = {f"{e.layer}:{e.input}:{e.output}": e for e in net.edges(rows, points=61)}
+    edges = {f"{e.layer}:{e.input}:{e.output}": e for e in fk.edges(net, rows, points=61)}
     assert set(curves) == set(boxes) == set(edges)
     for name, edge in edges.items():
         x, y = (torch.as_tensor(part) for part in curves[name].get_data())
@@ -60,7 +60,7 @@ def test_opacity_follows_importance(net, rows):
     with torch.no_grad():
         net.layers[0].weight[:, 1] *= 1e-3
     lines = by_gid(fk.plot.network(net, rows), "line in")
-    edges = [e for e in net.edges(rows) if e.layer == 0]
+    edges = [e for e in fk.edges(net, rows) if e.layer == 0]
     by_alpha = sorted(edges, key=lambda e: lines[f"0:{e.input}:{e.output}"].get_alpha())
     assert by_alpha == sorted(edges, key=lambda e: e.total)
     assert lines[f"0:{by_alpha[-1].input}:{by_alpha[-1].output}"].get_alpha() == 1
@@ -78,7 +78,7 @@ def test_names_of_inputs_and_outputs(net, rows):
 @pytest.mark.parametrize("widths", [[2, 1, 1], [2, 5, 1], [5, 5, 5], [8, 1], [1, 12], [3, 3, 3, 3]], ids=str)
 def test_boxes_and_nodes_do_not_touch(widths):
     net = fk.KAN(widths, norm=None)
-    edges = net.edges(torch.rand(50, widths[0]))
+    edges = fk.edges(net, torch.rand(50, widths[0]))
     layout = lay_out(edges, [], len(widths) - 1)
     assert len(layout.boxes) == len(edges)
     for column in range(len(widths) - 1):
@@ -129,7 +129,7 @@ def test_figures_are_written_without_pyplot(net, rows, tmp_path, suffix):
 
 
 def test_an_edge_with_its_band_and_histogram(net, rows):
-    edge = net.edges(rows, net(rows).detach() + 0.1 * torch.randn(200, 1))[0]
+    edge = fk.edges(net, rows, net(rows).detach() + 0.1 * torch.randn(200, 1))[0]
     figure = fk.plot.edge(edge)
     above, below = figure.axes
     (curve,) = [line for line in above.lines if line.get_gid() == "curve"]
@@ -140,7 +140,16 @@ def test_an_edge_with_its_band_and_histogram(net, rows):
     assert high == pytest.approx(float((edge.values + 2 * edge.band).max()))
     assert [bar.get_height() for bar in below.patches] == edge.histogram.tolist()
     assert below.get_xlabel() == "x1" and above.get_title().startswith("x1 -> h1.1: ")
-    assert len(fk.plot.edge(net.edges()[0]).axes) == 1
+    assert (
+        len(
+            fk.plot.edge(
+                fk.edges(
+                    net,
+                )[0]
+            ).axes
+        )
+        == 1
+    )
     with pytest.raises(TypeError, match=r"must be one of fk\.edges"):
         fk.plot.edge(3)
 
@@ -170,7 +179,7 @@ def test_where_no_output_varies_bars_and_maps_are_drawn_and_a_line_says_why(net,
 @pytest.mark.parametrize("name", ["a$^$", "$x$", "$", "a_b^c", "", "two\nlines"], ids=repr)
 def test_names_and_titles_are_drawn_as_they_are(net, rows, name):
     """A dollar sign is no start of a formula."""
-    names, edge = [name, "b", "c"], net.edges(rows)[0]
+    names, edge = [name, "b", "c"], fk.edges(net, rows)[0]
     figures = [
         fk.plot.network(net, rows, inputs=names, outputs=[name], title=name),
         fk.plot.importance(net, rows, names=names, title=name),

@@ -64,7 +64,7 @@ def test_the_fit_is_finite_and_no_worse_than_the_mean(poor):
 
 def test_every_edge_is_finite(poor):
     (x, y), net = poor
-    for edge in [*net.edges(x), *net.edges(x, y)]:
+    for edge in [*fk.edges(net, x), *fk.edges(net, x, y)]:
         assert bool(torch.isfinite(edge.values).all() and torch.isfinite(edge(x[:, 0])).all()), edge.name
         assert str(edge)
     fk.plot.network(net, x)
@@ -87,7 +87,7 @@ def test_columns_of_one_value_are_the_first_to_go():
 def test_nothing_varies_so_nothing_is_shared_out(name):
     table = TABLES[name]
     net = fitted(table)
-    assert all(edge.total is None for edge in net.edges(table.x))
+    assert all(edge.total is None for edge in fk.edges(net, table.x))
     assert fk.prune(net, *table).after.edges == 0
     found = fk.importance(net, table.x)
     assert not bool(found.inputs.any()) and "no output varies" in found.note

@@ -79,7 +79,7 @@ def test_formula(order: int, last: bool) -> None:
 @pytest.mark.parametrize("base", ["silu", nn.SiLU, nn.SiLU()], ids=["name", "class", "module"])
 def test_activations(base: Any) -> None:
     net = fk.KANvolver([5, 3], base_activation=base)
-    assert net.to_config()["base_activation"] == "silu"
+    assert net.base_activation == "silu"
     assert [layer.after.name for layer in net.kan_layers()] == ["batchnorm_silu", "batchnorm"]
 
 

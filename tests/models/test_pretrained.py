@@ -149,17 +149,20 @@ def test_plain_safetensors_and_json(saved: Path) -> None:
     assert config.pop("config_sha256") == sha256_of(json.dumps(config, sort_keys=True).encode())
     assert config.pop("weights_sha256") == sha256_of((saved / "model.safetensors").read_bytes())
     assert config == {
-        "format": 1,
+        "format": 2,
         "fasterkan_version": fk.__version__,
         "model": "KAN",
         "arguments": {
-            "layers_hidden": [3, 5, 2],
-            "basis": {"name": "RSWAF", **dataclasses.asdict(LEARNED), "grid_range": [-1.2, 1.2]},
-            "norm": {"name": "FeatureNorm", "mode": "auto", "margin": 0.05, "updates": 100},
-            "base": "silu",
-            "bias": True,
-            "after": None,
-            "first_affine": True,
+            "layers": [
+                {
+                    "in_features": inputs,
+                    "out_features": outputs,
+                    "basis": {"name": "RSWAF", **dataclasses.asdict(LEARNED), "grid_range": [-1.2, 1.2]},
+                    "norm": {"name": "FeatureNorm", "mode": "auto", "margin": 0.05, "updates": 100},
+                    "base": "silu",
+                }
+                for inputs, outputs in ((3, 5), (5, 2))
+            ]
         },
         "dtype": "float32",
     }
@@ -288,15 +291,11 @@ UNSAVABLE: dict[str, tuple[Callable[[], Pretrained], str]] = {
         lambda: KAN([3, 2], norm=nn.Tanh()),
         "norm Tanh() is a module: only None and the norms of fasterkan",
     ),
-    "changed-layer": (
-        lambda: with_layer(fk.KANLinear(5, 4)),
-        "this KAN is not what its to_config() describes: layers.1.weight is torch.float32 (4, 5, 8), expected ",
-    ),
     "other-dtype": (
         lambda: with_layer(fk.KANLinear(5, 2, dtype=torch.float64)),
         "is not what its to_config() describes",
     ),
-    "added-parameter": (lambda: with_layer(nn.Linear(5, 2)), "missing ['layers.1.grid'"),
+    "another-layer": (lambda: with_layer(nn.Linear(5, 2)), "unexpected ['layers.1.bias', 'layers.1.weight']"),
     "own-constructor": (lambda: Narrow(4), "this Narrow cannot be made again from its to_config(): "),
 }
 
@@ -311,6 +310,15 @@ def test_what_could_not_be_read_again_is_not_written(name: str, saved: Path, tmp
         assert message in str(caught.value)
     assert files(tmp_path) == before
     assert not (tmp_path / "new").exists()
+
+
+def test_a_network_is_what_its_layers_are(tmp_path: Path) -> None:
+    model = with_layer(fk.KANLinear(5, 4, fk.Hat(), norm="rms", base="tanh"))
+    assert (model.layers_hidden, model.norm) == ((3, 5, 4), [fk.LayerNorm(), fk.RMSNorm()])
+    again = from_pretrained(model.save_pretrained(tmp_path))
+    x = torch.randn(4, 3)
+    assert torch.equal(again(x), model.eval()(x))
+    assert [layer.spec for layer in again.kan_layers()] == [layer.spec for layer in model.kan_layers()]
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
@@ -392,7 +400,22 @@ def set_nan(state: dict[str, Tensor]) -> None:
 
 
 def basis(**items: Any) -> Callable[[Path], object]:
-    return lambda folder: rewrite(folder, lambda config: config["arguments"]["basis"].update(items))
+    return lambda folder: rewrite(folder, lambda config: config["arguments"]["layers"][0]["basis"].update(items))
+
+
+def layer(number: int = 0, **items: Any) -> Callable[[Path], object]:
+    return lambda folder: rewrite(folder, lambda config: config["arguments"]["layers"][number].update(items))
+
+
+def widths(*numbers: Any) -> Callable[[Path], object]:
+    """As many layers as the numbers say, each the first one with other widths."""
+
+    def change(config: dict[str, Any]) -> None:
+        first = config["arguments"]["layers"][0]
+        pairs = zip(numbers, numbers[1:], strict=False)
+        config["arguments"]["layers"] = [{**first, "in_features": i, "out_features": o} for i, o in pairs]
+
+    return lambda folder: rewrite(folder, change)
 
 
 HOSTILE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
@@ -408,15 +431,15 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "config-deep": (text("[" * 100_000), ["config.json is not JSON"]),
     "config-list": (text("[1, 2]"), ["config.json holds a list, an object was expected"]),
     "config-null": (text("null"), ["config.json holds a NoneType, an object was expected"]),
-    "config-of-others": (text('{"model_type": "bert"}'), ["format is None, this version (fasterkan ", "reads 1"]),
-    "format": (put(format=2), ["format is 2, this version (fasterkan ", "reads 1"]),
+    "config-of-others": (text('{"model_type": "bert"}'), ["format is None, this version (fasterkan ", "reads 1 and 2"]),
+    "format": (put(format=3), ["format is 3, this version (fasterkan ", "reads 1 and 2"]),
     "unknown-key": (put(speed=1, colour="red"), ["has unknown keys colour, speed; expected arguments, config_sha256"]),
     **{
         f"no-{key}": (drop(key), [f"lacks {key}"])
         for key in ("model", "arguments", "dtype", "weights_sha256", "config_sha256")
     },
     "unsigned": (
-        lambda f: rewrite(f, lambda config: config["arguments"].update(bias=False), sign=False),
+        lambda f: rewrite(f, lambda config: config["arguments"]["layers"][0].update(bias=False), sign=False),
         ["config.json was altered: its sha256 is ", "restore it or save the model again"],
     ),
     "model": (
@@ -425,7 +448,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "model-list": (put(model=["KAN"]), ["model \"['KAN']\" is not known"]),
     "model-null": (put(model=None), ["model 'None' is not known"]),
-    "another-class": (put(model="FasterKAN"), ["config.json does not describe a FasterKAN: ", "basis"]),
+    "another-class": (
+        put(model="FasterKAN"),
+        ["config.json does not describe a FasterKAN: ", "its layers have the basis RSWAF, LayerNorm and no bias"],
+    ),
     "dtype": (put(dtype="foo"), ["dtype is 'foo', expected one of float64, float32, bfloat16, float16"]),
     "dtype-int": (put(dtype="int8"), ["dtype is 'int8', expected one of"]),
     "dtype-no-dtype": (put(dtype="load"), ["dtype is 'load', expected one of"]),
@@ -433,27 +459,40 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "dtype-other": (put(dtype="float64"), ["torch.float32", "expected torch.float64"]),
     "arguments-list": (put(arguments=[1]), ["does not describe a KAN: "]),
     "arguments-null": (put(arguments=None), ["does not describe a KAN: "]),
-    "argument-unknown": (argue(speed=2), ["does not describe a KAN: ", "unexpected keyword argument 'speed'"]),
-    "argument-device": (argue(device="cuda"), ["does not describe a KAN: ", "device"]),
-    "argument-missing": (forget("basis"), ["does not describe a KAN: 'basis' is missing"]),
-    "widths-text": (argue(layers_hidden="3,5,2"), ["layers_hidden must be a list of widths", "'3,5,2'"]),
-    "widths-none": (argue(layers_hidden=[0, 5, 2]), ["layers_hidden[0] must be at least 1, got 0"]),
-    "widths-huge": (argue(layers_hidden=[2**60, 2**60]), ["does not describe a KAN: "]),
-    "widths-huger": (argue(layers_hidden=[10**40, 2]), ["does not describe a KAN: "]),
-    "widths-other": (
-        argue(layers_hidden=[3, 6, 2]),
-        ["model.safetensors does not hold the model that config.json describes"],
+    "argument-unknown": (argue(speed=2), ["does not describe a KAN: KAN: unknown arguments ['speed']"]),
+    "argument-device": (argue(device="cuda"), ["does not describe a KAN: KAN: unknown arguments ['device']"]),
+    "argument-missing": (forget("layers"), ["does not describe a KAN: 'layers' is missing"]),
+    "layers-text": (argue(layers="3,5,2"), ["does not describe a KAN: ", "layers must be a list of descriptions"]),
+    "layers-none": (argue(layers=[]), ["does not describe a KAN: ", "at least one layer"]),
+    "layer-list": (argue(layers=[[3, 5]]), ["does not describe a KAN: ", "layers must be a list of descriptions"]),
+    "layer-unknown-key": (layer(speed=2), ["does not describe a KAN: ", "layer: unknown keys ['speed']; known: in_fe"]),
+    "layer-missing-key": (
+        lambda f: rewrite(f, lambda config: config["arguments"]["layers"][1].pop("basis")),
+        ["does not describe a KAN: ", "layer: ['basis'] missing"],
     ),
-    "depth-other": (argue(layers_hidden=[3, 5, 5, 2]), ["missing ['layers.2.base_weight'"]),
-    "base-unknown": (argue(base="sinus"), ["base must be None, a callable or one of silu", "got 'sinus'"]),
+    "layer-mask-no-boolean": (layer(mask="all"), ["mask must be True or False, got 'all'"]),
+    "layer-names-no-strings": (layer(input_names=[1, 2, 3]), ["input_names must be None or a tuple of str"]),
+    "layer-kept-beyond": (
+        layer(kept_inputs=[0, 1, 9], input_width=5),
+        ["take_inputs: columns must be 3 increasing numbers within 0 ... 4, got [0, 1, 9]"],
+    ),
+    "layers-do-not-meet": (layer(1, in_features=4), ["layer 0 has 5 outputs, layer 1 takes 4"]),
+    "widths-text": (widths("3", 5), ["must be a whole number, got '3' (str)"]),
+    "widths-none": (widths(0, 5), ["must be at least 1, got 0"]),
+    "widths-huge": (widths(2**60, 2**60), ["does not describe a KAN: "]),
+    "widths-huger": (widths(10**40, 2), ["does not describe a KAN: "]),
+    "widths-other": (widths(3, 6, 2), ["model.safetensors does not hold the model that config.json describes"]),
+    "depth-other": (widths(3, 5, 5, 2), ["missing ['layers.2.base_weight'"]),
+    "base-unknown": (layer(base="sinus"), ["base must be None, a callable or one of silu", "got 'sinus'"]),
+    "base-input-unknown": (layer(base_input="y"), ['base_input must be "x" or "z", got \'y\'']),
     "basis-unknown": (basis(name="RSWAG"), ["basis 'RSWAG' is not known; did you mean 'RSWAF'?", "must be imported"]),
     "basis-field": (basis(colour=1), ["RSWAF: unknown fields ['colour']"]),
     "basis-value": (basis(num_grids=1), ["RSWAF: num_grids must be at least 2, got 1"]),
-    "basis-text": (argue(basis="RSWAF"), ["does not describe a KAN: "]),
-    "norm-unknown": (argue(norm={"name": "BatchNorm"}), ["norm 'BatchNorm' is not known; known: LayerNorm, RMSNorm"]),
-    "norm-field": (argue(norm={"name": "FeatureNorm", "colour": 1}), ["FeatureNorm: unknown fields ['colour']"]),
+    "basis-text": (layer(basis="RSWAF"), ["does not describe a KAN: "]),
+    "norm-unknown": (layer(norm={"name": "BatchNorm"}), ["norm 'BatchNorm' is not known; known: LayerNorm, RMSNorm"]),
+    "norm-field": (layer(norm={"name": "FeatureNorm", "colour": 1}), ["FeatureNorm: unknown fields ['colour']"]),
     "norm-other": (
-        argue(norm=None),
+        layer(norm=None),
         ["unexpected ['layers.0.norm.center', 'layers.0.norm.scale', 'layers.0.norm.status'"],
     ),
     "weights-empty": (lambda f: (f / "model.safetensors").write_bytes(b""), ["(0 bytes, ", "is torn, was altered"]),

@@ -47,7 +47,21 @@ class Bumps(Basis):
 def scaling(
     features: int = 3, *, basis: Basis = BASIS, dtype: torch.dtype | None = None, **options: Any
 ) -> FeatureScaling:
-    return FeatureNorm(**options).build(features, basis, dtype=dtype)
+    """A norm that follows what it is called with in training, as in a layer."""
+    norm = FeatureNorm(**options).build(features, basis, dtype=dtype)
+    norm.register_forward_pre_hook(Following(basis.range_of(basis.init(features, 1))))
+    return norm
+
+
+@dataclasses.dataclass(frozen=True)
+class Following:
+    """What a layer does before it calls its norm."""
+
+    target: tuple[Tensor, Tensor]
+
+    def __call__(self, norm: FeatureScaling, args: tuple[Tensor, ...]) -> None:
+        if norm.training:
+            norm.follow(args[0], lambda: self.target)
 
 
 def layer(inputs: int = 3, outputs: int = 2, **options: Any) -> KANLinear:

@@ -52,7 +52,7 @@ def test_moments_against_sampling() -> None:
 
 def test_weights_have_the_computed_spread() -> None:
     layer = fk.KANLinear(64, 512)
-    expected = weight_std(layer.basis, 64, layer.norm.initial)
+    expected = weight_std(layer.basis, 64, layer.norm.start(layer.basis))
     assert layer.weight.std().item() == pytest.approx(expected, rel=0.01)
     assert layer.bias.abs().max() == 0
 

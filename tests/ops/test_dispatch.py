@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 import torch.autograd.forward_ad as forward_ad
+from torch import nn
 
 import fasterkan as fk
-from fasterkan.ops import Situation, choose, kan_linear
+from fasterkan.ops import (
+    CONV_PATHS,
+    LINEAR_PATHS,
+    ConvCall,
+    ConvGeometry,
+    LinearCall,
+    Path,
+    Situation,
+    choose,
+    kan_linear,
+)
 
 PLAIN = Situation()
 COMPILING = Situation(compiling=True)
@@ -15,61 +31,82 @@ TRANSFORMED = Situation(transformed=True)
 DUAL = Situation(dual=True)
 
 
+def linear(
+    situation: Situation = PLAIN, *, per_edge: bool = False, device: str = "cpu", norm: nn.Module | None = None
+) -> LinearCall:
+    """A call of a layer 4 -> 2 on three rows; on devices that are not here it only says that it lies there."""
+    basis = fk.Wavelet() if per_edge else fk.RSWAF(3)
+    x: Any = torch.randn(3, 4) if device == "cpu" else SimpleNamespace(device=torch.device(device))
+    return LinearCall(x, norm, torch.randn(2, 4, basis.num_basis), None, basis, basis.init(4, 2), situation)
+
+
+def conv(situation: Situation = PLAIN) -> ConvCall:
+    """A call of a convolution of 2 channels, 3 x 3."""
+    basis, geometry = fk.RSWAF(3), ConvGeometry((1, 1), (1, 1))
+    weight = torch.randn(4, 2, 3, 3, 3)
+    return ConvCall(torch.randn(1, 5, 5, 2), None, None, weight, None, basis, basis.init(2, 4), geometry, situation)
+
+
+EAGER, TILES = "eager: the basis is rebuilt, not kept", "eager: the basis is rebuilt, tile by tile"
+FORMULA = {COMPILING: "traced by torch.compile", TRANSFORMED: "torch.func transform", DUAL: "forward-mode"}
+
+
 @pytest.mark.parametrize(
-    ("requested", "situation", "path", "reason"),
+    ("requested", "call", "path", "reason"),
     [
-        ("auto", PLAIN, "recompute", "eager"),
-        ("auto", COMPILING, "reference", "traced by torch.compile"),
-        ("auto", TRANSFORMED, "reference", "torch.func transform"),
-        ("auto", DUAL, "reference", "forward-mode"),
-        ("reference", PLAIN, "reference", "requested"),
-        ("reference", COMPILING, "reference", "requested"),
-        ("recompute", PLAIN, "recompute", "requested"),
+        ("auto", linear(), "recompute", EAGER),
+        *(("auto", linear(seen), "reference", why) for seen, why in FORMULA.items()),
+        ("reference", linear(), "reference", "requested"),
+        ("reference", linear(COMPILING), "reference", "requested"),
+        ("recompute", linear(), "recompute", "requested"),
+        ("auto", linear(per_edge=True), "edges", TILES),
+        *(("auto", linear(seen, per_edge=True), "reference", why) for seen, why in FORMULA.items()),
+        ("reference", linear(per_edge=True), "reference", "requested"),
+        ("edges", linear(per_edge=True), "edges", "requested"),
+        ("auto", linear(device="cuda"), "recompute", EAGER),
+        ("auto", linear(device="cuda", per_edge=True), "edges", TILES),
+        ("auto", linear(device="mps"), "reference", "mps takes the formula"),
+        ("auto", linear(device="mps", per_edge=True), "reference", "mps takes the formula"),
     ],
 )
-def test_choice(requested: str, situation: Situation, path: str, reason: str) -> None:
-    chosen, why = choose(requested, situation)
-    assert chosen == path
+def test_choice_of_a_layer(requested: str, call: LinearCall, path: str, reason: str) -> None:
+    chosen, why = choose(LINEAR_PATHS, requested, call)
+    assert chosen.name == path
+    assert reason in why
+
+
+@pytest.mark.parametrize(
+    ("requested", "call", "path", "reason"),
+    [
+        ("auto", conv(), "recompute", EAGER),
+        *(("auto", conv(seen), "reference", why) for seen, why in FORMULA.items()),
+        ("reference", conv(), "reference", "requested"),
+        ("recompute", conv(), "recompute", "requested"),
+    ],
+)
+def test_choice_of_a_convolution(requested: str, call: ConvCall, path: str, reason: str) -> None:
+    chosen, why = choose(CONV_PATHS, requested, call)
+    assert chosen.name == path
     assert reason in why
 
 
 @pytest.mark.parametrize("situation", [COMPILING, TRANSFORMED, DUAL], ids=str)
-def test_explicit_and_impossible_raises(situation: Situation) -> None:
-    with pytest.raises(RuntimeError, match=r'path="recompute" is impossible here: .*; use path="auto" or "reference"'):
-        choose("recompute", situation)
+@pytest.mark.parametrize("path", ["recompute", "edges"])
+def test_explicit_and_impossible_raises(path: str, situation: Situation) -> None:
+    words = rf'path="{path}" is impossible here: .*{FORMULA[situation]}.*; use path="auto" or "reference"'
+    with pytest.raises(RuntimeError, match=words):
+        choose(LINEAR_PATHS, path, linear(situation, per_edge=path == "edges"))
+    with pytest.raises(RuntimeError, match=words.replace(path, "recompute")):
+        choose(CONV_PATHS, "recompute", conv(situation))
 
 
-@pytest.mark.parametrize(
-    ("requested", "situation", "path", "reason"),
-    [
-        ("auto", PLAIN, "edges", "eager: the basis is rebuilt, tile by tile"),
-        ("auto", COMPILING, "reference", "traced by torch.compile"),
-        ("auto", TRANSFORMED, "reference", "torch.func transform"),
-        ("auto", DUAL, "reference", "forward-mode"),
-        ("reference", PLAIN, "reference", "requested"),
-        ("edges", PLAIN, "edges", "requested"),
-    ],
-)
-def test_choice_for_tensors_of_each_edge(requested: str, situation: Situation, path: str, reason: str) -> None:
-    chosen, why = choose(requested, situation, per_edge=True)
-    assert chosen == path
-    assert reason in why
-
-
-@pytest.mark.parametrize("situation", [COMPILING, TRANSFORMED, DUAL], ids=str)
-def test_explicit_edges_and_impossible_raises(situation: Situation) -> None:
-    with pytest.raises(RuntimeError, match=r'path="edges" is impossible here: .*; use path="auto" or "reference"'):
-        choose("edges", situation, per_edge=True)
-
-
-@pytest.mark.parametrize("situation", [PLAIN, COMPILING], ids=str)
-def test_a_path_for_another_kind_of_basis_raises(situation: Situation) -> None:
-    words = 'path="recompute" is impossible here: the basis has tensors for each edge; use path="auto" or "edges"'
-    with pytest.raises(RuntimeError, match=f"^{words}$"):
-        choose("recompute", situation, per_edge=True)
-    words = 'path="edges" is impossible here: .* for all outputs in common; use path="auto" or "recompute"'
-    with pytest.raises(RuntimeError, match=f"^{words}$"):
-        choose("edges", situation)
+def test_a_path_for_another_kind_of_basis_raises() -> None:
+    words = 'impossible here: the basis has tensors for each edge; use path="auto" or "edges" or "reference"'
+    with pytest.raises(RuntimeError, match=f'^path="recompute" is {words}$'):
+        choose(LINEAR_PATHS, "recompute", linear(per_edge=True))
+    words = 'impossible here: .* for all outputs in common; use path="auto" or "recompute" or "reference"'
+    with pytest.raises(RuntimeError, match=f'^path="edges" is {words}$'):
+        choose(LINEAR_PATHS, "edges", linear())
 
 
 def test_a_layer_says_which_path_its_basis_cannot_take() -> None:
@@ -79,16 +116,49 @@ def test_a_layer_says_which_path_its_basis_cannot_take() -> None:
         layer(torch.randn(4, 3))
 
 
-def test_other_devices_take_the_formula() -> None:
-    assert choose("auto", PLAIN, "cuda")[0] == "recompute"
-    assert choose("auto", PLAIN, "mps") == ("reference", "mps takes the formula")
-    assert choose("auto", PLAIN, "cuda", per_edge=True)[0] == "edges"
-    assert choose("auto", PLAIN, "mps", per_edge=True)[0] == "reference"
-
-
 def test_unknown_path_raises() -> None:
-    with pytest.raises(ValueError, match="path must be one of 'auto', 'reference', 'recompute', 'edges', got 'fast'"):
-        choose("fast", PLAIN)
+    with pytest.raises(ValueError, match="path must be one of 'auto', 'recompute', 'edges', 'reference', got 'fast'"):
+        choose(LINEAR_PATHS, "fast", linear())
+
+
+def test_the_last_path_of_each_list_refuses_nothing() -> None:
+    for situation in (PLAIN, COMPILING, TRANSFORMED, DUAL):
+        assert LINEAR_PATHS[-1].refuses(linear(situation)) is None
+        assert LINEAR_PATHS[-1].refuses(linear(situation, per_edge=True, device="mps")) is None
+        assert CONV_PATHS[-1].refuses(conv(situation)) is None
+
+
+def test_a_path_sees_the_whole_call() -> None:
+    seen = []
+    layer, x = fk.KANLinear(4, 2, base="silu"), torch.randn(3, 4)
+    spy = Path("spy", "to look", lambda call: None, lambda call: seen.append(call) or torch.zeros(3, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fasterkan.nn.linear.LINEAR_PATHS", (spy, *LINEAR_PATHS))
+        layer(x)
+    (call,) = seen
+    assert call.x is x and call.norm is layer.norm and call.weight is layer.weight and call.bias is layer.bias
+    assert call.basis is layer.basis and call.params["grid"] is layer.grid and call.situation == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "path"),
+    [
+        (lambda: fk.KANLinear(4, 2), (3, 4), "recompute"),
+        (lambda: fk.KANLinear(4, 2, fk.Wavelet()), (3, 4), "edges"),
+        (lambda: fk.KANConv2d(3, 2, 3), (1, 3, 5, 5), "recompute"),
+    ],
+    ids=["layer", "wavelets", "convolution"],
+)
+def test_which_path(layer: Callable[[], nn.Module], shape: tuple[int, ...], path: str) -> None:
+    module, x = layer(), torch.randn(*shape)
+    assert fk.which_path(module, x)[0] == path
+    reasons = []
+    torch.func.vmap(lambda rows: reasons.append(fk.which_path(module, rows)) or rows)(x.unsqueeze(0))
+    assert reasons == [("reference", "a torch.func transform differentiates the formula itself")]
+    module.path = "reference"
+    assert fk.which_path(module, x) == ("reference", "requested")
+    with pytest.raises(TypeError, match="which_path: layer must be a KANLinear or a KANConv, got Linear"):
+        fk.which_path(nn.Linear(4, 2), x)
 
 
 def test_situation_sees_transforms_and_tangents() -> None:
@@ -96,7 +166,7 @@ def test_situation_sees_transforms_and_tangents() -> None:
     x = torch.randn(3)
 
     def look(v: torch.Tensor) -> torch.Tensor:
-        seen.append(Situation.of(v))
+        seen.append(Situation.of((v,)))
         return v.sum()
 
     look(x)
@@ -109,7 +179,7 @@ def test_situation_sees_transforms_and_tangents() -> None:
 
 
 def test_situation_sees_compilers() -> None:
-    torch._dynamo.reset()
+    torch.compiler.reset()
     layer = fk.KANLinear(5, 3)
     layer.path = "recompute"
     with pytest.raises(Exception, match="is impossible here"):
@@ -118,10 +188,8 @@ def test_situation_sees_compilers() -> None:
 
 def test_layer_obeys_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
     called = []
-    monkeypatch.setattr(
-        "fasterkan.ops.dispatch._CALLS",
-        {p: lambda *a, p=p: called.append(p) or a[0] for p in ("reference", "recompute", "edges")},
-    )
+    paths = tuple(dataclasses.replace(p, run=lambda call, p=p: called.append(p.name) or call.x) for p in LINEAR_PATHS)
+    monkeypatch.setattr("fasterkan.ops.linear.LINEAR_PATHS", paths)
     basis = fk.RSWAF(3)
     z, params, weight = torch.randn(2, 4), basis.init(4, 4), torch.randn(4, 4, 3)
     for path in ("auto", "reference", "recompute"):
@@ -130,3 +198,11 @@ def test_layer_obeys_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
     for path in ("auto", "edges"):
         kan_linear(z, weight[..., :1], None, wavelet, wavelet.init(4, 4), path=path)
     assert called == ["recompute", "reference", "recompute", "edges", "edges"]
+
+
+def test_a_norm_is_part_of_the_operation() -> None:
+    layer, x = fk.KANLinear(4, 2), torch.randn(3, 4)
+    y = kan_linear(x, layer.weight, layer.bias, layer.basis, layer.basis_tensors(), norm=layer.norm)
+    torch.testing.assert_close(y, layer(x), rtol=0, atol=0)
+    with pytest.raises(ValueError, match=r"the norm made \(3, 2\) of \(3, 4\); it must keep the shape"):
+        kan_linear(x, layer.weight, None, layer.basis, layer.basis_tensors(), norm=lambda v: v[:, :2])

@@ -30,7 +30,7 @@ class Basis(ABC):
     registry: ClassVar[dict[str, type[Basis]]] = {}
 
     support: ClassVar[Literal["global", "compact"]] = "global"
-    """"compact" if the functions vanish outside `grid_range`; decides how `norm="feature"` maps the data to it."""
+    """"compact" if the functions vanish outside `range_of`; decides how `norm="feature"` maps the data to it."""
 
     per_edge: ClassVar[bool] = False
     """True: each edge has tensors of its own. All tensors then begin with [O, I], so that a slice of them serves a
@@ -49,7 +49,10 @@ class Basis(ABC):
 
     @property
     def grid_range(self) -> tuple[float, float]:
-        """The interval of z, after the norm, for which the basis is made; (-1, 1) unless the family says otherwise."""
+        """The interval of z, after the norm, where the functions start; (-1, 1) unless the family says otherwise.
+
+        Where they live now is what `range_of` returns.
+        """
         return (-1.0, 1.0)
 
     @property
@@ -73,6 +76,33 @@ class Basis(ABC):
 
         With `per_edge` phi_oik(z_i), [..., I] -> [..., O, I, K].
         """
+
+    def range_of(self, params: Params) -> tuple[Tensor, Tensor]:
+        """Return the ends (low, high) of the interval of z where the functions live now, each [] or [I].
+
+        The tensors say where that is: the ends of the grid, wherever `fold`, `grid_to` or training moved them. A
+        family without a grid lives in its `grid_range`.
+        """
+        grid = self.grid_of(params)
+        if grid is None:
+            low, high = torch.tensor(self.grid_range, dtype=torch.float64, device="cpu")
+            return low, high
+        return grid.amin(-1), grid.amax(-1)
+
+    def local(self, z: Tensor, params: Params) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Return the few functions that may differ from 0 at z, for families of compact support; else None.
+
+        All other functions are 0 at z, or NaN where z is NaN.
+
+        Args:
+            z: [..., I].
+            params: the basis' tensors.
+
+        Returns:
+            (index, value, slope), each [..., I, P+1]: the numbers of these functions, int64, distinct and below K;
+            phi; and d phi / dz. `value` and `slope` are differentiable, `index` is not.
+        """
+        return None
 
     def derivative(self, z: Tensor, params: Params) -> Tensor:
         """Return d phi_k / dz at z_i, [..., I] -> [..., I, K]."""
@@ -121,6 +151,13 @@ class Basis(ABC):
             f"{type(self).__name__} cannot take a feature norm into its parameters: keep the norm, or use a basis "
             "with a movable grid such as RSWAF"
         )
+
+    def moved(self, params: Params, center: Tensor, scale: Tensor) -> dict[str, Tensor] | None:
+        """Return tensors of this same description with phi'(x) = phi((x - center) * scale), exactly; None if it cannot.
+
+        Families with tensors for each edge follow a moving norm in this way, one edge as exactly as another.
+        """
+        return None
 
     def sites(self, params: Params) -> Tensor | None:
         """Return where the functions lie, [K] or [I, K], increasing with k (centres, say); None if they have no order.

@@ -49,20 +49,12 @@ class _LocalSpline(Basis):
     def num_basis(self) -> int:
         return self._spline.intervals + self._spline.degree
 
-    def local(self, z: Tensor, params: Params) -> tuple[Tensor, Tensor]:
-        """Return the P + 1 functions that may differ from 0 at z; all others are 0 there, or NaN where z is.
-
-        Args:
-            z: [..., I].
-            params: the basis' tensors.
-
-        Returns:
-            Which they are, int64 [..., I, P+1], distinct numbers below K, and their values [..., I, P+1].
-        """
+    def local(self, z: Tensor, params: Params) -> tuple[Tensor, Tensor, Tensor]:
         knots = self._knots(params)
         cells = self._cells(z, knots)
         index, exists = self._slots(cells)
-        return index, self._values(cells, knots, exists)
+        slope = self._slopes(cells, knots, exists) * self._rate(knots).unsqueeze(-1)
+        return index, self._values(cells, knots, exists), slope
 
     def evaluate(self, z: Tensor, params: Params) -> Tensor:
         knots = self._knots(params)

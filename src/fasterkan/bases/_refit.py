@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from ._least_squares import keep_functions
 
-if TYPE_CHECKING:
-    from ._base import Basis, Params
+_Tensors = Mapping[str, Tensor]
+
+
+class Family(Protocol):
+    """What of a basis least squares needs."""
+
+    per_edge: ClassVar[bool]
+
+    def evaluate(self, z: Tensor, params: _Tensors) -> Tensor:
+        """Return phi [..., I, K], or [..., O, I, K] with `per_edge`."""
+
+    def sites(self, params: _Tensors) -> Tensor | None:
+        """Return where the functions lie, None if they have no order."""
 
 
 def refit(
-    old: Basis,
-    params: Params,
+    old: Family,
+    params: _Tensors,
     weight: Tensor,
     z: Tensor,
-    new: Basis,
-    new_params: Params,
+    new: Family,
+    new_params: _Tensors,
     new_z: Tensor,
     importance: Tensor | None = None,
 ) -> tuple[Tensor, float]:
@@ -33,7 +45,7 @@ def refit(
     z, new_z = (t.detach().cpu()[rows].to(torch.float64) for t in (z, new_z))
     edges = old.per_edge or new.per_edge  # then each edge is a problem of its own, [O * I] in place of [I]
 
-    def table(basis: Basis, at: Tensor, tensors: Params) -> Tensor:
+    def table(basis: Family, at: Tensor, tensors: _Tensors) -> Tensor:
         exact = {k: t.detach().to("cpu", torch.float64) for k, t in tensors.items()}
         phi = basis.evaluate(at, exact)  # [S, I, K] or [S, O, I, K]
         if edges:

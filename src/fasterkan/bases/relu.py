@@ -83,6 +83,19 @@ class ReLUBump(Basis):
         t = _position(z, params)
         return 32 * t * (1 - t) * (1 - 2 * t) * _rate(params)
 
+    def local(self, z: Tensor, params: Params) -> tuple[Tensor, Tensor, Tensor] | None:
+        if self.train:  # learned starts and ends may overlap in any number
+            return None
+        reach = self.width + 1
+        points = torch.cat([params["start"], params["end"][..., -reach:]], -1).expand(z.shape[-1], -1)  # [I, K + reach]
+        cell = (z.detach().unsqueeze(-1) >= points).sum(-1) - 1
+        offsets = torch.arange(-self.width, 1, device=z.device)
+        index = (cell.unsqueeze(-1) + offsets).remainder(self.num_basis)  # a bump that is not there: another, 0 here
+        feature = torch.arange(z.shape[-1], device=z.device).unsqueeze(-1)
+        start, rate = (t.expand(z.shape[-1], -1)[feature, index] for t in (params["start"], _rate(params)))
+        t = ((_cut(z).unsqueeze(-1) - start) * rate).clamp(0, 1)
+        return index, (4 * t * (1 - t)).square(), 32 * t * (1 - t) * (1 - 2 * t) * rate
+
     def evaluate_for_vjp(self, z: Tensor, params: Params) -> tuple[Tensor, tuple[Tensor, ...]]:
         s = _cut(z).unsqueeze(-1).sub(params["start"]).mul_(-2 * _rate(params)).add_(1).clamp_(-1, 1)  # 1 - 2 t
         v = torch.addcmul(s.new_ones(()), s, s, value=-1)  # 4 t (1 - t)

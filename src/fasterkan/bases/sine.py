@@ -13,11 +13,12 @@ from .._check import whole_number
 from ._base import Basis, Params
 from ._domain import bound
 from ._nested import _Nested
+from ._ranged import _Ranged
 from ._sums import total
 
 
 @dataclasses.dataclass(frozen=True)
-class Sine(_Nested):
+class Sine(_Nested, _Ranged):
     """Sines phi_k(z_i) = sin(w_k z_i + p_ik), k = 1 .. num_frequencies, with frequencies w learned for the layer.
 
     At the start w_k = k / (K + 1), or k, and p_ik = (k / (K + 1) + pi (i - 1) / (I - 1)) r, i = 1 .. I, where
@@ -29,8 +30,10 @@ class Sine(_Nested):
         train_frequency: learn w.
         train_phase: learn p; its authors' code does not.
         per_feature: one set of frequencies for each input feature instead of one a layer.
+        own_range: keep the range of z for which each feature's functions are made in tensors; `fold` sets it.
 
-    Tensors: `frequency` [K], or [I, K] when `per_feature`, and `phase` [I, K].
+    Tensors: `frequency` [K], or [I, K] when `per_feature`, and `phase` [I, K]; with `own_range` also `low` and `high`
+    [I], the ends of the range.
 
     Values of z beyond +-sqrt(largest number of its dtype), 1.8e19 in float32, are taken as that: no product overflows.
 
@@ -49,6 +52,7 @@ class Sine(_Nested):
     train_frequency: bool = True
     train_phase: bool = False
     per_feature: bool = False
+    own_range: bool = False
 
     _count: ClassVar[str] = "num_frequencies"
 
@@ -58,6 +62,7 @@ class Sine(_Nested):
         for flag in ("normalize", "train_frequency", "train_phase", "per_feature"):
             if not isinstance(getattr(self, flag), bool):
                 raise TypeError(f"Sine: {flag} must be True or False, got {getattr(self, flag)!r}")
+        self._check_own_range()
 
     @property
     def num_basis(self) -> int:
@@ -87,6 +92,7 @@ class Sine(_Nested):
         return {
             "frequency": frequency.repeat(in_features, 1) if self.per_feature else frequency,
             "phase": (order / (count + 1) + shift) * ratio,
+            **self._first_range(in_features, device=device, dtype=order.dtype),
         }
 
     def evaluate(self, z: Tensor, params: Params) -> Tensor:
@@ -131,21 +137,23 @@ class Sine(_Nested):
         made = new.init(in_features, out_features, "cpu", torch.float64)
         if self.normalize:
             made["frequency"] *= (num + 1) / (self.num_frequencies + 1)
-        for name, tensor in made.items():
-            tensor[..., : self.num_frequencies] = old[name]
-        return new, made
+        for name in ("frequency", "phase"):
+            made[name][..., : self.num_frequencies] = old[name]
+        return new, {**made, **{name: old[name] for name in ("low", "high") if self.own_range}}
 
     def fold(self, params: Params, center: Tensor, scale: Tensor) -> tuple[Sine, dict[str, Tensor]]:
         frequency = params["frequency"] * scale.unsqueeze(-1)  # [I, K]
         folded = {"frequency": frequency, "phase": params["phase"] - frequency * center.unsqueeze(-1)}
-        return dataclasses.replace(self, per_feature=True), folded
+        folded |= self._folded_range(params, center, scale, len(center))
+        return dataclasses.replace(self, per_feature=True, own_range=True), folded
 
     def _is_prefix(self, params: Params, new: Basis, new_params: Params) -> bool:
-        def continues(old: Tensor, longer: Tensor) -> bool:
-            own = longer[..., : self.num_frequencies].to(old)
+        def continues(name: str) -> bool:
+            old = params[name]
+            own = new_params[name][..., : self.num_frequencies].to(old)
             return own.shape == old.shape and torch.equal(own, old)
 
-        return isinstance(new, Sine) and all(continues(t, new_params[k]) for k, t in params.items())
+        return isinstance(new, Sine) and continues("frequency") and continues("phase")
 
 
 def _bounded(z: Tensor) -> Tensor:

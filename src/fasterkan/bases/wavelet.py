@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 
 from .._check import positive_number
-from ._base import Basis, Params
+from ._base import Params
 from ._mother import MOTHERS, REACH
+from ._ranged import _Ranged
 
 Kind = Literal["mexican_hat", "morlet", "shannon", "dog"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Wavelet(Basis):
+class Wavelet(_Ranged):
     """One wavelet an edge, phi_oi(z) = psi((z - t_oi) / s_oi), moved and stretched by numbers of that edge alone.
 
     | kind | psi(u) |
@@ -42,8 +43,10 @@ class Wavelet(Basis):
         train_translation: learn t.
         train_scale: learn s.
         min_scale: m > 0, in units of z: the smallest scale that is taken at its word.
+        own_range: keep the range of z for which each feature's functions are made in tensors; `fold` sets it.
 
-    Tensors: `translation` [O, I], all 0 at the start, and `scale` [O, I], all 1; K = 1.
+    Tensors: `translation` [O, I], all 0 at the start, and `scale` [O, I], all 1; K = 1. With `own_range` also `low` and
+    `high` [O, I], the ends of the range, the same for all outputs.
 
     Raises:
         TypeError, ValueError: an argument is outside its domain.
@@ -59,6 +62,7 @@ class Wavelet(Basis):
     train_translation: bool = True
     train_scale: bool = True
     min_scale: float = 1e-3
+    own_range: bool = False
 
     per_edge: ClassVar[bool] = True
 
@@ -71,6 +75,7 @@ class Wavelet(Basis):
             if not isinstance(getattr(self, flag), bool):
                 raise TypeError(f"Wavelet: {flag} must be True or False, got {getattr(self, flag)!r}")
         object.__setattr__(self, "min_scale", positive_number("Wavelet", "min_scale", self.min_scale))
+        self._check_own_range()
 
     @property
     def num_basis(self) -> int:
@@ -96,6 +101,7 @@ class Wavelet(Basis):
         return {
             "translation": torch.zeros(shape, device=device, dtype=dtype),
             "scale": torch.ones(shape, device=device, dtype=dtype),
+            **self._first_range(*shape, device=device, dtype=dtype),
         }
 
     def evaluate(self, z: Tensor, params: Params) -> Tensor:
@@ -131,9 +137,23 @@ class Wavelet(Basis):
         return dz, found
 
     def fold(self, params: Params, center: Tensor, scale: Tensor) -> tuple[Wavelet, dict[str, Tensor]]:
-        width = self._width(params["scale"]) / scale
-        folded = {"translation": params["translation"] / scale + center, "scale": width}
-        return dataclasses.replace(self, min_scale=min(self.min_scale, float(width.detach().abs().min()))), folded
+        folded = self._stretched(params, center, scale)
+        least = min(self.min_scale, float(folded["scale"].detach().abs().min()))
+        folded |= self._folded_range(params, center, scale, *params["scale"].shape)
+        return dataclasses.replace(self, min_scale=least, own_range=True), folded
+
+    def moved(self, params: Params, center: Tensor, scale: Tensor) -> dict[str, Tensor] | None:
+        found = self._stretched(params, center, scale)
+        if float(found["scale"].detach().abs().min()) < self.min_scale:
+            return None
+        return {**params, **found}
+
+    def _stretched(self, params: Params, center: Tensor, scale: Tensor) -> dict[str, Tensor]:
+        """Translation and scale of the wavelets of x = z / scale + center."""
+        return {
+            "translation": params["translation"] / scale + center,
+            "scale": self._width(params["scale"]) / scale,
+        }
 
     def _width(self, scale: Tensor) -> Tensor:
         """The scale that psi gets: never nearer to 0 than min_scale / 2, with a continuous slope but at 0."""

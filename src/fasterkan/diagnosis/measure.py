@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..nn import KANLinear
+from ..nn.edge_functions import exact_tensors, range_of_z, spread_over
 from .observe import Seen
 from .report import LayerReport
 from .thresholds import DEAD_VALUE, DEAD_WEIGHT, FLAT, RANK
@@ -44,19 +45,6 @@ def measure(name: str, seen: Seen, rows: int) -> LayerReport:
     return dataclasses.replace(report, rows=len(z), **_over_data(layer, z))
 
 
-def grid_ends(layer: KANLinear) -> tuple[Tensor, Tensor]:
-    """Return the first and last centre as they are now, scalars or [I]; of a basis without a grid its grid_range."""
-    grid = _tensors(layer).get("grid")
-    if grid is None or grid.shape[-1] != layer.basis.num_basis:
-        low, high = torch.tensor(layer.basis.grid_range, dtype=torch.float64)
-        return low, high
-    return grid.amin(-1), grid.amax(-1)
-
-
-def _tensors(layer: KANLinear) -> dict[str, Tensor]:
-    return {k: t.detach().to("cpu", torch.float64) for k, t in layer.basis_tensors().items()}
-
-
 def _over_data(layer: KANLinear, z: Tensor) -> dict[str, Any]:
     """Everything that needs phi over the data; z is [S, I]."""
     count, features, functions = *z.shape, layer.basis.num_basis
@@ -69,7 +57,7 @@ def _over_data(layer: KANLinear, z: Tensor) -> dict[str, Any]:
         size += phi.abs().sum(0)
         unseen = phi.abs().amax(-1) < FLAT * value_peak
         flat += int((unseen | (slope.abs().amax(-1) < FLAT * slope_peak)).sum())
-    low, high = grid_ends(layer)
+    low, high = range_of_z(layer)
     roots = torch.linalg.eigvalsh(gram / count)  # [I, K], ascending
     largest = roots[:, -1:].clamp_min(torch.finfo(torch.float64).tiny)
     smallest = roots[:, :1].clamp_min(torch.finfo(torch.float64).eps * largest)
@@ -86,25 +74,25 @@ def _over_data(layer: KANLinear, z: Tensor) -> dict[str, Any]:
 
 
 def _tables(layer: KANLinear, z: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """phi and its slope [S', I, K] for some rows at a time."""
-    params = _tensors(layer)
+    """phi and its slope [S', I, K] for some rows at a time; slopes are those over half the range of a feature."""
+    params = exact_tensors(layer)
+    low, high = range_of_z(layer)
+    half = ((high - low) / 2).unsqueeze(-1)  # [I, 1]
     with torch.no_grad():
         for part in z.split(max(1, _VALUES // (z.shape[1] * layer.basis.num_basis))):
-            yield layer.basis.evaluate(part, params), layer.basis.derivative(part, params)
+            yield layer.basis.evaluate(part, params), layer.basis.derivative(part, params) * half
 
 
 def _peaks(layer: KANLinear) -> tuple[float, float]:
     """The largest value and slope of any function on the grid."""
-    low, high = grid_ends(layer)
-    t = torch.linspace(0, 1, _NODES, dtype=torch.float64).unsqueeze(-1)
-    nodes = (low + t * (high - low)).expand(-1, layer.in_features)
+    nodes = spread_over(*range_of_z(layer), _NODES)
     pairs = [(float(phi.abs().max()), float(slope.abs().max())) for phi, slope in _tables(layer, nodes)]
     return max(value for value, _ in pairs), max(slope for _, slope in pairs)
 
 
 def _shape_of_grid(layer: KANLinear) -> dict[str, Any]:
     """How the centres lie, and the width of the functions; nothing for a basis without a grid."""
-    tensors = _tensors(layer)
+    tensors = exact_tensors(layer)
     grid = tensors.get("grid")
     if grid is None or grid.shape[-1] < 2 or not bool(torch.isfinite(grid).all()):
         return {}

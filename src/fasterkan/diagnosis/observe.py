@@ -106,7 +106,7 @@ def _hooks(
         normed.append(z)
 
     def after(module: nn.Module, args: tuple[Tensor, ...], y: Tensor) -> None:
-        x, z = args[0], normed[-1] if normed else args[0]
+        x, z = args[0], normed[-1] if normed else layer.selected(args[0])
         tensors.append((name, x, y))
         seen.output_squares += float(y.detach().double().square().sum())
         seen.output_count += y.numel()

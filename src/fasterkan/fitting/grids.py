@@ -12,7 +12,6 @@ from torch import nn
 
 from .._check import whole_number
 from ..bases import Basis
-from ..models import KAN
 from ..nn import KANLinear
 from .frozen import is_free
 
@@ -94,9 +93,7 @@ def coarsen(net: nn.Module, count: int) -> None:
         basis = dataclasses.replace(layer.basis, **{field: count})
         like = layer.weight
         tensors = basis.init(layer.in_features, layer.out_features, device=like.device, dtype=like.dtype)
-        layer.set_basis(basis, tensors)
-        layer.weight = nn.Parameter(like.new_zeros(*like.shape[:2], basis.num_basis), requires_grad=like.requires_grad)
-    follow_layers(net)
+        layer.set_functions(basis, tensors, like.new_zeros(*like.shape[:2], basis.num_basis))
 
 
 def refine(net: nn.Module, count: int) -> None:
@@ -104,14 +101,6 @@ def refine(net: nn.Module, count: int) -> None:
     with torch.no_grad():
         for layer in free_layers(net):
             layer.refine(count)
-    follow_layers(net)
-
-
-def follow_layers(net: nn.Module) -> None:
-    """Let the own description of each KAN say what its layers are now."""
-    for module in net.modules():
-        if isinstance(module, KAN):
-            module.basis = module.kan_layers()[0].basis
 
 
 def take_over(net: nn.Module, fitted: nn.Module) -> None:
@@ -131,13 +120,5 @@ def take_over(net: nn.Module, fitted: nn.Module) -> None:
                 "divide y by its size, or make the network with dtype=torch.float64"
             )
     for mine, theirs in zip(kan_layers(net), kan_layers(fitted), strict=True):
-        like = mine.weight
-        tensors = {k: t.detach().to(like.device, like.dtype) for k, t in theirs.basis_tensors().items()}
-        shapes = {k: t.shape for k, t in mine.basis_tensors().items()}
-        if theirs.basis == mine.basis and shapes == {k: t.shape for k, t in tensors.items()}:
-            continue
-        mine.set_basis(theirs.basis, tensors)
-        if theirs.weight.shape != like.shape:
-            mine.weight = nn.Parameter(like.new_zeros(theirs.weight.shape), requires_grad=like.requires_grad)
+        mine.set_functions(theirs.basis, theirs.basis_tensors(), theirs.weight)
     net.load_state_dict(fitted.state_dict())
-    follow_layers(net)

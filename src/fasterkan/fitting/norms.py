@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models import KAN
-from ..nn import KANLinear, calibrate
+from ..nn import KANLayer, KANLinear, calibrate
 from ..nn.feature_norm import FeatureScaling
 from ..nn.statistics import FeatureStatistics
 from .frozen import frozen_kept, held_norms
@@ -48,8 +48,7 @@ def balance_base(net: nn.Module, points: Tensor | None) -> None:
     layer = _first_layer(net)
     if layer is None or points is None or layer.base_weight is None or not layer.base_weight.requires_grad:
         return
-    kept = getattr(net, "kept_inputs", None)
-    columns = points if kept is None else points[:, kept]
+    columns = points if points.shape[1] != layer.input_width else layer.selected(points)
     size = (3 * columns.square().mean(0)).sqrt()
     size = torch.where(torch.isfinite(size) & (size > 0), size.clamp_min(SMALLEST_COLUMN), 1.0).log2().round().exp2()
     if len(size) == layer.in_features:
@@ -118,13 +117,18 @@ def _drifted(net: nn.Module, norms: list[FeatureScaling], points: Tensor) -> boo
     finally:
         for handle in handles:
             handle.remove()
-    return any(_moved(norm, found[id(norm)]) for norm in norms if id(norm) in found and found[id(norm)].count)
+    layers = [m for m in net.modules() if isinstance(m, KANLayer) and m.norm in norms]
+    return any(_moved(layer, found[id(layer.norm)]) for layer in layers if id(layer.norm) in found)
 
 
-def _moved(norm: FeatureScaling, statistics: FeatureStatistics) -> bool:
+def _moved(layer: KANLayer, statistics: FeatureStatistics) -> bool:
     """If an end of the interval, seen in the norm's own units, lies more than DRIFT of the width off."""
-    center, scale = statistics.center_scale(norm.mode, norm.target, norm.description.margin, torch.float64)
-    low, high = norm.target
+    norm = layer.norm
+    assert isinstance(norm, FeatureScaling)
+    if not statistics.count:
+        return False
+    low, high = (end.detach().cpu().double() for end in layer.basis.range_of(layer.basis_tensors()))
+    center, scale = statistics.center_scale(norm.mode, (low, high), norm.description.margin, torch.float64)
     own_center, own_scale = norm.center.cpu().double(), norm.scale.cpu().double()
     ends = [(end / scale + center - own_center) * own_scale - end for end in (low, high)]
     constant = statistics.maximum == statistics.minimum

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..nn import KANLinear
+from ..nn.edge_functions import basis_table
 from .flat import FlatNet
 from .grids import kan_layers
 
@@ -70,11 +71,6 @@ class Smoothness:
 
 def _bending(layer: KANLinear) -> Tensor:
     """mean_t of phi''(t) phi''(t)^T for each input, [I, K, K]."""
-    basis, tensors = layer.basis, layer.basis_tensors(torch.float64)
-    low, high = basis.grid_range
-    t = torch.linspace(-1, 1, NODES, dtype=torch.float64, device=layer.weight.device)
-    z = (low + (high - low) * (t + 1) / 2).unsqueeze(-1).expand(-1, layer.in_features)
-    with torch.no_grad():
-        phi = basis.evaluate(z, tensors)  # [T, I, K]
-    bend = torch.diff(phi, n=2, dim=0) / (t[1] - t[0]) ** 2
+    _, phi = basis_table(layer, NODES)  # [T, I, K]
+    bend = torch.diff(phi, n=2, dim=0) / (2 / (NODES - 1)) ** 2
     return torch.einsum("tik,til->ikl", bend, bend) / len(bend)

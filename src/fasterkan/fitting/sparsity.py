@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..nn import KANLinear
-from ..nn.feature_norm import FeatureScaling
+from ..nn.edge_functions import basis_table, before_norm
 from .flat import FlatNet
 from .grids import kan_layers
 
@@ -88,14 +88,10 @@ def _places(flat: FlatNet, name: str, layer: KANLinear) -> Tensor | None:
 
 def _variance(layer: KANLinear, with_base: bool) -> Tensor:
     """The covariance of an edge's functions, the base branch last, over the range of the grid, [I, K', K']."""
-    low, high = layer.basis.grid_range
-    t = torch.linspace(low, high, NODES, dtype=torch.float64, device=layer.weight.device)
-    z = t.unsqueeze(-1).expand(-1, layer.in_features)
-    with torch.no_grad():
-        table = layer.basis.evaluate(z, layer.basis_tensors(torch.float64))  # [T, I, K]
-        if with_base and layer.base is not None:
-            norm = layer.norm
-            x = z / norm.scale.double() + norm.center.double() if isinstance(norm, FeatureScaling) else z
+    z, table = basis_table(layer, NODES)  # [T, I], [T, I, K]
+    if with_base and layer.base is not None:
+        x = before_norm(layer, z) if layer.base_input == "x" else z
+        with torch.no_grad():
             table = torch.cat([table, layer.base(x).unsqueeze(-1)], -1)
     table = table - table.mean(0)
     return torch.einsum("tik,til->ikl", table, table) / NODES

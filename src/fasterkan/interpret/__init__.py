@@ -1,6 +1,5 @@
 """Looking inside a network: its edges, what matters, what can go, and pictures of it."""
 
-from ..models import KAN
 from . import plot
 from .bootstrap import bootstrap_bands
 from .differentiation import derivatives
@@ -11,8 +10,6 @@ from .pruning.prune_network import prune
 from .pruning.report import PruneReport, size_of
 from .uncertainty import bands
 from .widths import Widths, auto_width
-
-KAN.edges = edges
 
 __all__ = [
     "Edge",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ._panel import chunks, edge_outputs, edge_weights, moments, sum_rows
+from ..nn.edge_functions import chunks, edge_values, moments, panel_weights, sum_rows
 from ._walk import Step
 
 _PROBES = 32
@@ -62,8 +62,8 @@ def shuffle_effects(
 
     nodes, edges = [], []
     for number, step in enumerate(steps[:-1]):
-        values = edge_outputs(step.layer, step.x)  # [N, O, I]
-        alive = edge_weights(step.layer).abs().sum(-1) > 0
+        values = edge_values(step.layer, step.x)  # [N, O, I]
+        alive = panel_weights(step.layer).abs().sum(-1) > 0
         edge, node = torch.zeros_like(alive, dtype=torch.float64), torch.zeros_like(values[0, 0])
         for i in range(step.layer.in_features):
             if not bool(alive[:, i].any()):
@@ -106,7 +106,7 @@ def of_moderate_size(steps: list[Step]) -> list[Step]:
     for tensor in (layer.weight, layer.base_weight, layer.bias):
         if tensor is not None:
             tensor.mul_(shrink.view(-1, *[1] * (tensor.dim() - 1)))
-    return [*steps[:-1], Step(layer, last.x, layer(last.x))]
+    return [*steps[:-1], Step(layer, last.x, last.y * shrink)]
 
 
 def gradient_effects(steps: list[Step], variance: Tensor, varies: Tensor, generator: torch.Generator) -> Effects:
@@ -117,12 +117,12 @@ def gradient_effects(steps: list[Step], variance: Tensor, varies: Tensor, genera
         _, spread, covariance = moments(step.layer, x)
         edges.append(spread * sensitivity.diagonal().unsqueeze(-1))
         if covariance is None:
-            center = sum_rows(edge_outputs(step.layer, part).detach().sum(0) for part in chunks(step.layer, x)) / len(x)
-            parts = (edge_outputs(step.layer, part).detach() - center for part in chunks(step.layer, x))
+            center = sum_rows(edge_values(step.layer, part).detach().sum(0) for part in chunks(step.layer, x)) / len(x)
+            parts = (edge_values(step.layer, part).detach() - center for part in chunks(step.layer, x))
             squares = ((f * torch.einsum("op,npi->noi", sensitivity, f)).sum((0, 1)) for f in parts)
             nodes.append(sum_rows(squares) / len(x))
         else:
-            weight = edge_weights(step.layer)
+            weight = panel_weights(step.layer)
             mixed = (sensitivity @ weight.flatten(1)).view_as(weight)  # [O, I, J]
             inner = torch.einsum("oij,oik->ijk", weight, mixed)
             nodes.append((inner * covariance).sum((1, 2)))

@@ -14,13 +14,10 @@ from .._arrays import array_of
 from ..models import KAN
 from ..nn import FeatureScaling, KANLinear
 
-CHUNK = 1 << 22
-"""Numbers in one chunk of a panel [rows, I, K]."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One layer with what went in, x [N, I], and what came out, y [N, O]."""
+    """One layer with what its edges see, x [N, I], and what came out, y [N, O]."""
 
     layer: KANLinear
     x: Tensor
@@ -63,9 +60,8 @@ def rows_of(caller: str, net: nn.Module, X: Any) -> Tensor:
     """
     layer = layers_of(caller, net)[0]
     x = array_of(caller, "X", X).to(layer.weight.device, layer.weight.dtype)
-    width = net.layers_hidden[0] if isinstance(net, KAN) else layer.in_features
-    if x.dim() != 2 or x.shape[1] != width:
-        raise ValueError(f"{caller}: X is {list(x.shape)}, expected [rows, {width}]")
+    if x.dim() != 2 or x.shape[1] != layer.input_width:
+        raise ValueError(f"{caller}: X is {list(x.shape)}, expected [rows, {layer.input_width}]")
     if len(x) < 2:
         raise ValueError(f"{caller}: X has {len(x)} rows, at least 2 are needed")
     if not bool(torch.isfinite(x).all()):
@@ -88,12 +84,10 @@ def as_evaluated(net: nn.Module) -> Iterator[None]:
 
 def walk(net: nn.Module, x: Tensor) -> list[Step]:
     """Return the layers of a checked network with their inputs and outputs; x is as `rows_of` gives it."""
-    if isinstance(net, KAN) and net.kept_inputs is not None:
-        x = x[:, net.kept_inputs]
     steps = []
     for layer in layers_of("walk", net):
         y = layer(x)
-        steps.append(Step(layer, x, y))
+        steps.append(Step(layer, layer.selected(x), y))
         x = y
     return steps
 

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from .._check import whole_number
 from ..fitting import fit as second_order
 from ..nn import KANLinear
-from ._panel import edge_outputs
-from ._tabulate import data_grid
+from ..nn.edge_functions import edge_values, points_of_x
 from ._walk import as_evaluated, layers_of, one_variable, rows_of, walk
 from .uncertainty import targets_of
 
@@ -61,7 +60,7 @@ def bootstrap_bands(
     with torch.no_grad(), as_evaluated(net):
         steps = walk(net, x)
     target = targets_of("bootstrap_bands", y, steps[-1].y)
-    places = [(data_grid(step.layer, step.x, points).to(step.x), step.x) for step in steps]
+    places = [(points_of_x(step.layer, step.x, points).to(step.x), step.x) for step in steps]
     generator = torch.Generator().manual_seed(whole_number("bootstrap_bands", "seed", seed, 0))
     found = []
     for _ in range(draws):
@@ -79,4 +78,4 @@ def bootstrap_bands(
 
 def _centred(layer: KANLinear, grid: Tensor, data: Tensor) -> Tensor:
     """The functions on the grid minus their means over the data, [S, O, I]."""
-    return edge_outputs(layer, grid) - edge_outputs(layer, data).mean(0)
+    return edge_values(layer, grid) - edge_values(layer, data).mean(0)

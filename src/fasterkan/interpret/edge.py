@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..nn import KANLinear
-from ._panel import edge_weights, panel
+from ..nn.edge_functions import panel, panel_weights
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ class EdgeFunction:
         functions = panel(layer, points.unsqueeze(-1).expand(-1, layer.in_features))
         if layer.basis.per_edge:
             functions = functions[:, self.output]
-        weight = edge_weights(layer)[self.output, self.column]  # [J]
+        weight = panel_weights(layer)[self.output, self.column]  # [J]
         return (functions[:, self.column] @ weight).reshape(x.shape)
 
 

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .._check import whole_number
-from ..models import KAN
-from ._tabulate import data_grid, tabulate
+from ..nn.edge_functions import points_of_x, tabulate
 from ._walk import as_evaluated, layers_of, one_variable, rows_of, varying_columns, walk
 from .edge import Edge, EdgeFunction, shape_of
 from .importances import Importance, importance
@@ -109,10 +108,8 @@ def _of_layer(
 ) -> list[Edge]:
     layers = layers_of("edges", net)
     layer, last = layers[number], number == len(layers) - 1
-    columns = torch.arange(layer.in_features)
-    if number == 0 and isinstance(net, KAN) and net.kept_inputs is not None:
-        columns = net.kept_inputs.cpu()
-    grid = data_grid(layer, seen, points)  # [S, I]
+    columns = torch.arange(layer.in_features) if layer.kept_inputs is None else layer.kept_inputs.cpu()
+    grid = points_of_x(layer, seen, points)  # [S, I]
     values, slopes = tabulate(layer, grid, pairs)
     monotonicity, flatness = shape_of(slopes)  # [E]
     wanted = sorted(set(pairs[:, 1].tolist()))

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from .._check import whole_number
-from ..models import KAN
+from ..nn.edge_functions import moments
 from ._effects import Effects, gradient_effects, no_effects, of_moderate_size, shuffle_effects
-from ._panel import moments
-from ._walk import Step, as_evaluated, rows_of, varying_columns, walk
+from ._walk import Step, as_evaluated, layers_of, rows_of, varying_columns, walk
 
 Method = Literal["auto", "shuffle", "gradient"]
 SHUFFLED = 600
@@ -144,9 +143,10 @@ def _assemble(
     net: nn.Module, found: Effects, shares: list[Tensor], additive: list[Tensor], method: str, varies: Tensor
 ) -> Importance:
     inputs = found.nodes[0].cpu()
-    if isinstance(net, KAN) and net.kept_inputs is not None:
-        whole = torch.zeros(net.layers_hidden[0], dtype=inputs.dtype)
-        inputs = whole.index_copy(0, net.kept_inputs.cpu(), inputs)
+    first = layers_of("importance", net)[0]
+    if first.kept_inputs is not None:
+        whole = torch.zeros(first.input_width, dtype=inputs.dtype)
+        inputs = whole.index_copy(0, first.kept_inputs.cpu(), inputs)
     return Importance(
         inputs=inputs,
         nodes=tuple(t.cpu() for t in found.nodes),

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from .._arrays import array_of
 from ..nn import KANLinear
-from ._panel import edge_weights, panel
-from ._tabulate import data_grid
+from ..nn.edge_functions import panel, panel_weights, points_of_x
 from ._walk import Step, as_evaluated, one_variable, rows_of, walk
 
 MOST_BAND_WEIGHTS = 3000
@@ -49,7 +48,7 @@ def bands(net: nn.Module, X: Tensor, y: Tensor, *, points: int = 101) -> list[Te
 def bands_for(caller: str, net: nn.Module, X: Tensor, y: Tensor, points: int) -> list[Tensor]:
     """Return `bands`; what cannot be used is refused in the name of the function that was called."""
     layers = one_variable(caller, net)
-    sizes = [layer.out_features * edge_weights(layer).shape[1] * edge_weights(layer).shape[2] for layer in layers]
+    sizes = [layer.out_features * panel_weights(layer).shape[1] * panel_weights(layer).shape[2] for layer in layers]
     if max(sizes) > MOST_BAND_WEIGHTS:
         raise ValueError(
             f"{caller}: layer {sizes.index(max(sizes))} has {max(sizes)} weights, at most {MOST_BAND_WEIGHTS} can be "
@@ -61,7 +60,7 @@ def bands_for(caller: str, net: nn.Module, X: Tensor, y: Tensor, points: int) ->
         target = targets_of(caller, y, steps[-1].y)
         residual = (steps[-1].y.detach().double() - target).square().sum(0)  # [O of the last layer]
         return [
-            _band(step, _behind(steps, number), residual, data_grid(step.layer, step.x, points))
+            _band(step, _behind(steps, number), residual, points_of_x(step.layer, step.x, points))
             for number, step in enumerate(steps)
         ]
 
@@ -98,7 +97,7 @@ def _behind(steps: list[Step], number: int) -> Tensor:
 @torch.no_grad()
 def _band(step: Step, behind: Tensor, residual: Tensor, grid: Tensor) -> Tensor:
     layer, rows = step.layer, len(step.x)
-    functions, weight = _centred(layer, step.x, step.x), edge_weights(layer)  # [N, (O,) I, J], [O, I, J]
+    functions, weight = _centred(layer, step.x, step.x), panel_weights(layer)  # [N, (O,) I, J], [O, I, J]
     letters = "noij" if layer.basis.per_edge else "nij"
     alive = torch.ones(weight.shape[:2], dtype=torch.bool) if layer.mask is None else layer.mask
     alive = alive.to(weight.device).unsqueeze(-1).expand_as(weight).flatten()

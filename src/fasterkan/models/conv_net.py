@@ -72,7 +72,7 @@ class ResKANNet(Pretrained):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.layers_hidden = check_outputs(_NAME, layers_hidden)
+        widths = check_outputs(_NAME, layers_hidden)
         if not isinstance(channels, list | tuple) or not channels:
             raise TypeError(
                 f"{_NAME}: channels must be a list of at least one number, (16, 32, 64) say; got {channels!r}"
@@ -96,7 +96,7 @@ class ResKANNet(Pretrained):
                 self.stages.append(KANBlock(before, width, stride, self.basis, **options))
                 before = width
         self.norm = nn.BatchNorm1d(before, **factory)
-        self.head = KAN([before, *self.layers_hidden], self.basis, **options)
+        self.head = KAN([before, *widths], self.basis, **options)
 
     def forward(self, x: Tensor) -> Tensor:
         images, leading = as_images(_NAME, x, (self.in_channels, *self.image_size), self.norm.weight)
@@ -107,25 +107,41 @@ class ResKANNet(Pretrained):
         features = self.stages(self.stem(images)).mean((2, 3))
         return self.head(self.norm(features)).reshape(*leading, self.layers_hidden[-1])
 
+    @property
+    def layers_hidden(self) -> tuple[int, ...]:
+        """The widths behind the last stage, those of the head."""
+        return self.head.layers_hidden[1:]
+
     def kan_layers(self) -> list[KANLinear]:
         """Return the head's layers in order."""
         return self.head.kan_layers()
 
     def to_config(self) -> dict[str, Any]:
         return {
-            "layers_hidden": list(self.layers_hidden),
             "channels": list(self.channels),
             "blocks": self.blocks,
             "basis": self.basis.to_config(),
             "base": self.base,
             "in_channels": self.in_channels,
             "image_size": list(self.image_size),
+            "head": self.head.to_config(),
         }
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], **factory: Any) -> ResKANNet:
         fields = dict(config)
-        return cls(basis=basis_from_config(fields.pop("basis")), **fields, **factory)
+        head = KAN.from_config(fields.pop("head"), **factory)
+        model = cls(head.layers_hidden[1:], basis=basis_from_config(fields.pop("basis")), **fields, **factory)
+        model.head = head
+        return model
+
+    @classmethod
+    def from_format_1(
+        cls, config: Mapping[str, Any], state: dict[str, Tensor]
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        fields = dict(config)
+        basis = basis_from_config(fields.pop("basis"))
+        return cls(basis=basis, **fields, device="meta").to_config(), state
 
     def extra_repr(self) -> str:
         return f"in_channels={self.in_channels}, image_size={self.image_size}"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from .._check import positive_number
 from ..bases import RSWAF
-from ..nn import LayerNorm
-from ..nn.base_branch import Base, base_name
+from ..nn import LayerNorm, LayerSpec
+from ..nn.base_branch import Base
 from .kan import KAN
+
+F = TypeVar("F", bound="FasterKAN")
 
 
 class FasterKAN(KAN):
@@ -64,9 +66,7 @@ class FasterKAN(KAN):
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        self.spline_weight_init_scale = positive_number(
-            "FasterKAN", "spline_weight_init_scale", spline_weight_init_scale
-        )
+        gain = positive_number("FasterKAN", "spline_weight_init_scale", spline_weight_init_scale)
         basis = RSWAF(
             num_grids=num_grids,
             grid_range=(grid_min, grid_max),
@@ -86,27 +86,30 @@ class FasterKAN(KAN):
             generator=generator,
         )
         for layer in self.kan_layers():
-            layer.xavier_gain = self.spline_weight_init_scale
+            layer.xavier_gain = gain
             layer.reset_parameters(generator)
 
-    def to_config(self) -> dict[str, Any]:
-        basis = self.basis
-        assert isinstance(basis, RSWAF)
-        assert isinstance(self.norm, LayerNorm)
-        return {
-            "layers_hidden": list(self.layers_hidden),
-            "grid_min": basis.grid_range[0],
-            "grid_max": basis.grid_range[1],
-            "num_grids": basis.num_grids,
-            "exponent": basis.exponent,
-            "inv_denominator": basis.inv_denominator,
-            "train_grid": basis.train_grid,
-            "train_inv_denominator": basis.train_inv_denominator,
-            "base_activation": base_name(self.base),
-            "spline_weight_init_scale": self.spline_weight_init_scale,
-            "norm_gain": self.norm.gain,
-        }
+    @property
+    def spline_weight_init_scale(self) -> float | None:
+        """The factor of the Xavier-uniform weights that `reset_parameters` draws."""
+        return self.kan_layers()[0].xavier_gain
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], **factory: Any) -> FasterKAN:
-        return cls(**config, **factory)
+    def from_specs(cls: type[F], specs: Sequence[LayerSpec], **factory: Any) -> F:
+        for n, spec in enumerate(specs):
+            if not (isinstance(spec.basis, RSWAF) and isinstance(spec.norm, LayerNorm)) or spec.bias:
+                raise ValueError(
+                    f"{cls.__name__}: its layers have the basis RSWAF, LayerNorm and no bias; layer {n} has "
+                    f"{spec.basis}, {spec.norm}, bias={spec.bias}"
+                )
+        return super().from_specs(specs, **factory)
+
+    @classmethod
+    def _plain_arguments(cls, specs: Sequence[LayerSpec]) -> dict[str, Any]:
+        return {"layers_hidden": [specs[0].in_features, *(spec.out_features for spec in specs)]}
+
+    @classmethod
+    def from_format_1(
+        cls, config: Mapping[str, Any], state: dict[str, Tensor]
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        return cls(**config, device="meta").to_config(), state

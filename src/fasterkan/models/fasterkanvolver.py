@@ -71,11 +71,11 @@ class FasterKANvolver(Pretrained):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.layers_hidden = check_outputs(_NAME, layers_hidden)
+        widths = check_outputs(_NAME, layers_hidden)
         self.in_channels, self.image_size = _image(view, in_channels, image_size)
         self.features = ConvFeatures(self.in_channels, device=device, dtype=dtype, generator=generator)
         self.head = FasterKAN(
-            [NUM_FEATURES, *self.layers_hidden],
+            [NUM_FEATURES, *widths],
             grid_min,
             grid_max,
             num_grids,
@@ -98,21 +98,32 @@ class FasterKANvolver(Pretrained):
             raise ValueError(f"{_NAME}: x holds no image, training needs one; skip the batch or use eval()")
         return self.head(self.features(images)).reshape(*leading, self.layers_hidden[-1])
 
+    @property
+    def layers_hidden(self) -> tuple[int, ...]:
+        """The widths behind the features, those of the head."""
+        return self.head.layers_hidden[1:]
+
     def kan_layers(self) -> list[KANLinear]:
         """Return the head's layers in order."""
         return self.head.kan_layers()
 
     def to_config(self) -> dict[str, Any]:
-        return {
-            **self.head.to_config(),
-            "layers_hidden": list(self.layers_hidden),
-            "in_channels": self.in_channels,
-            "image_size": list(self.image_size),
-        }
+        image = {"in_channels": self.in_channels, "image_size": list(self.image_size)}
+        return {**image, "head": self.head.to_config()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], **factory: Any) -> FasterKANvolver:
-        return cls(**config, **factory)
+        fields = dict(config)
+        head = FasterKAN.from_config(fields.pop("head"), **factory)
+        model = cls(head.layers_hidden[1:], **fields, **factory)
+        model.head = head
+        return model
+
+    @classmethod
+    def from_format_1(
+        cls, config: Mapping[str, Any], state: dict[str, Tensor]
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        return cls(**config, device="meta").to_config(), state
 
     def extra_repr(self) -> str:
         return f"in_channels={self.in_channels}, image_size={self.image_size}"

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from .._check import whole_number
-from ..bases import RSWAF, Basis, basis_from_config
+from ..bases import Basis, basis_from_config
 from ..nn import (
     Calibratable,
-    FeatureNorm,
     GridCare,
     KANLinear,
     LayerNorm,
+    LayerSpec,
     Norm,
     RMSNorm,
     norm_from_config,
-    norm_to_config,
     resolve_norm,
 )
-from ..nn.base_branch import Base, base_name
+from ..nn.base_branch import Base
+from ..nn.edge_layer import check_names
+from ..nn.layer_spec import BaseInput
 from ..nn.norm import NormDescription
 from .pretrained import Pretrained
+
+K = TypeVar("K", bound="KAN")
 
 
 class KAN(Calibratable, GridCare, Pretrained):
@@ -38,6 +42,7 @@ class KAN(Calibratable, GridCare, Pretrained):
         norm: of every layer, as in `KANLinear` ("layer", "rms", "feature", None or a description), or a list with one
             for each layer. A module serves one layer only, so it is refused here when there are several.
         base: base branch of every layer, as in `KANLinear`.
+        base_input: what the base branches see, as in `KANLinear`.
         bias: add a bias in every layer.
         after: what follows every layer, the last one included, as in `KANLinear`.
         first_affine: False leaves the first layer's LayerNorm or RMSNorm without learned gain and bias: its backward
@@ -45,6 +50,9 @@ class KAN(Calibratable, GridCare, Pretrained):
         device, dtype, generator: as in `KANLinear`.
 
     Shapes: x [..., layers_hidden[0]] -> y [..., layers_hidden[-1]].
+
+    Attributes:
+        layers: the layers. All else that the network says of itself it reads from them.
 
     Raises:
         TypeError, ValueError: widths, norm or base that cannot be used.
@@ -56,16 +64,6 @@ class KAN(Calibratable, GridCare, Pretrained):
         torch.Size([64, 10])
     """
 
-    norm: NormDescription | nn.Module | list[NormDescription | nn.Module | None] | None
-    base: Base
-    bias: bool
-    after: str | None
-    basis: Basis
-    kept_inputs: Tensor | None
-    """Which columns of x the first layer takes, [I'], after `fk.prune` removed others; else None: all of them."""
-    edges: ClassVar[Callable[..., list[Any]]]
-    """`net.edges(X)` is `fasterkan.edges(net, X)`; `fasterkan.interpret` puts it here."""
-
     def __init__(
         self,
         layers_hidden: Sequence[int],
@@ -73,6 +71,7 @@ class KAN(Calibratable, GridCare, Pretrained):
         *,
         norm: Norm | Sequence[Norm] = "layer",
         base: Base = None,
+        base_input: BaseInput = "x",
         bias: bool = True,
         after: str | None = None,
         first_affine: bool = True,
@@ -83,21 +82,16 @@ class KAN(Calibratable, GridCare, Pretrained):
         super().__init__()
         widths = check_widths(type(self).__name__, layers_hidden)
         norms = _one_each(type(self).__name__, norm, len(widths) - 1)
-        # Not as attributes: a module would be registered a second time here.
-        several = isinstance(norm, Sequence) and not isinstance(norm, str)
-        self.__dict__.update(norm=list(norms) if several else norms[0], base=base, bias=bias)
         if not first_affine and isinstance(norms[0], LayerNorm | RMSNorm):
             norms[0] = dataclasses.replace(norms[0], affine=False)
-        self.layers_hidden, self.first_affine = widths, first_affine
-        self.basis, self.after = RSWAF() if basis is None else basis, after
-        self.register_buffer("kept_inputs", None)
         self.layers = nn.ModuleList(
             KANLinear(
                 inputs,
                 outputs,
-                self.basis,
+                basis,
                 norm=layer_norm,
                 base=copy.deepcopy(base),  # a module with parameters, PReLU say, is each layer's own
+                base_input=base_input,
                 bias=bias,
                 after=after,
                 device=device,
@@ -108,30 +102,73 @@ class KAN(Calibratable, GridCare, Pretrained):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.kept_inputs is not None:
-            x = x[..., self.kept_inputs]
         for layer in self.layers:
             x = layer(x)
         return x
 
-    def fold(self) -> None:
-        super().fold()
-        left = [None if isinstance(n, FeatureNorm) else n for n in self.norm] if isinstance(self.norm, list) else None
-        self.__dict__.update(norm=left, basis=self.kan_layers()[0].basis)
-
-    def update_grid(self, x: Tensor, mix: float = 0.02, margin: float = 0.01) -> float:
-        error = super().update_grid(x, mix, margin)
-        self.basis = self.kan_layers()[0].basis
-        return error
-
-    def refine(self, num: int) -> float:
-        error = super().refine(num)
-        self.basis = self.kan_layers()[0].basis
-        return error
-
     def kan_layers(self) -> list[KANLinear]:
         """Return the layers in order."""
         return [layer for layer in self.layers if isinstance(layer, KANLinear)]
+
+    @property
+    def layers_hidden(self) -> tuple[int, ...]:
+        """The widths: how many columns x has, and the outputs of each layer."""
+        layers = self.kan_layers()
+        return (layers[0].input_width, *(layer.out_features for layer in layers))
+
+    @property
+    def basis(self) -> Basis:
+        """The basis of the first layer."""
+        return self.kan_layers()[0].basis
+
+    @property
+    def norm(self) -> NormDescription | nn.Module | list[NormDescription | nn.Module | None] | None:
+        """The description of the layers' norm, a list with one for each layer where they differ."""
+        norms = [layer.spec.norm for layer in self.kan_layers()]
+        return norms[0] if all(norm == norms[0] for norm in norms) else norms
+
+    @property
+    def base(self) -> Base:
+        """The base branch's activation in the first layer, by name where it has one; None without a branch."""
+        return self.kan_layers()[0].spec.base
+
+    @property
+    def bias(self) -> bool:
+        """Whether the first layer has a bias."""
+        return self.kan_layers()[0].bias is not None
+
+    @property
+    def after(self) -> str | None:
+        """What follows the first layer."""
+        return self.kan_layers()[0].spec.after
+
+    @property
+    def kept_inputs(self) -> Tensor | None:
+        """Which columns of x the first layer takes, [I'], after `fk.prune` removed others; else None: all of them."""
+        return self.kan_layers()[0].kept_inputs
+
+    @property
+    def input_names(self) -> tuple[str, ...] | None:
+        """Names of the columns of x, None if they have none (`set_names`)."""
+        return self.kan_layers()[0].input_names
+
+    @property
+    def output_names(self) -> tuple[str, ...] | None:
+        """Names of the outputs, None if they have none (`set_names`)."""
+        return self.kan_layers()[-1].output_names
+
+    def set_names(self, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None) -> None:
+        """Name the columns of x and the outputs; the names are saved with the network. None leaves them unnamed.
+
+        Raises:
+            TypeError, ValueError: no strings, or another number of names.
+        """
+        layers = self.kan_layers()
+        check_names(type(self).__name__, "inputs", inputs, self.layers_hidden[0])
+        check_names(type(self).__name__, "outputs", outputs, self.layers_hidden[-1])
+        layers[0].set_names(inputs, layers[0].output_names if len(layers) > 1 else outputs)
+        if len(layers) > 1:
+            layers[-1].set_names(layers[-1].input_names, outputs)
 
     def take_inputs(self, columns: Tensor, width: int) -> None:
         """Let the first layer see some columns of x only; x then has `width` of them, as `layers_hidden[0]` says.
@@ -143,57 +180,68 @@ class KAN(Calibratable, GridCare, Pretrained):
         Raises:
             ValueError: numbers that do not increase within 0 ... width - 1, or too many or too few of them.
         """
-        found = columns.tolist()
-        if found != sorted({c for c in found if 0 <= c < width}) or len(found) != self.kan_layers()[0].in_features:
-            raise ValueError(
-                f"{type(self).__name__}.take_inputs: columns must be {self.kan_layers()[0].in_features} increasing "
-                f"numbers within 0 ... {width - 1}, got {found[:10]}"
-            )
-        self.kept_inputs = columns.to(self.kan_layers()[0].weight.device, torch.int64, copy=True)
-        self.layers_hidden = (width, *self.layers_hidden[1:])
+        self.kan_layers()[0].take_inputs(columns, width)
 
     def to_config(self) -> dict[str, Any]:
-        kept = {} if self.kept_inputs is None else {"kept_inputs": len(self.kept_inputs)}
-        bases = [layer.basis.to_config() for layer in self.kan_layers()]  # several after grids followed their data
-        return kept | {
-            "layers_hidden": list(self.layers_hidden),
-            "basis": bases[0] if all(basis == bases[0] for basis in bases) else bases,
-            "norm": [norm_to_config(n) for n in self.norm]
-            if isinstance(self.norm, list)
-            else norm_to_config(self.norm),
-            "base": base_name(self.base),
-            "bias": self.bias,
-            "after": self.after,
-            "first_affine": self.first_affine,
-        }
+        return {"layers": [layer.spec.to_config() for layer in self.kan_layers()]}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], **factory: Any) -> KAN:
-        fields = dict(config)
+    def from_config(cls: type[K], config: Mapping[str, Any], **factory: Any) -> K:
+        if unknown := sorted(set(config) - {"layers"}):
+            raise ValueError(f"{cls.__name__}: unknown arguments {unknown}; it has ['layers']")
+        if not isinstance(config["layers"], list) or not all(isinstance(layer, dict) for layer in config["layers"]):
+            raise TypeError(f"{cls.__name__}: layers must be a list of descriptions, got {config['layers']!r}")
+        return cls.from_specs([LayerSpec.from_config(layer) for layer in config["layers"]], **factory)
+
+    @classmethod
+    def from_specs(cls: type[K], specs: Sequence[LayerSpec], **factory: Any) -> K:
+        """Return a fresh network of the layers that are described, one after the other.
+
+        Args:
+            specs: at least one; each takes as many inputs as the one before has outputs.
+            factory: device, dtype and generator, as in `KANLinear`.
+
+        Raises:
+            ValueError: there is none, or two widths do not meet.
+        """
+        if not specs:
+            raise ValueError(f"{cls.__name__}: a network needs at least one layer, got none")
+        for n, (before, after) in enumerate(pairwise(specs)):
+            takes = after.in_features if after.input_width is None else after.input_width
+            if before.out_features != takes:
+                raise ValueError(
+                    f"{cls.__name__}: layer {n} has {before.out_features} outputs, layer {n + 1} takes {takes}"
+                )
+        net = cls(**cls._plain_arguments(specs), **factory)
+        net.layers = nn.ModuleList(KANLinear.from_spec(spec, **factory) for spec in specs)
+        return net
+
+    @classmethod
+    def _plain_arguments(cls, specs: Sequence[LayerSpec]) -> dict[str, Any]:
+        """What the constructor needs, until the layers that are described take the place of its own."""
+        return {"layers_hidden": [specs[0].in_features, *(spec.out_features for spec in specs)], "norm": None}
+
+    @classmethod
+    def from_format_1(
+        cls, config: Mapping[str, Any], state: dict[str, Tensor]
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        fields, state = dict(config), dict(state)
         several, norm = fields.pop("basis"), fields.pop("norm")
         bases = [basis_from_config(each) for each in (several if isinstance(several, list) else [several])]
         norms = [norm_from_config(n) for n in norm] if isinstance(norm, list) else norm_from_config(norm)
         kept, widths = fields.pop("kept_inputs", None), fields.pop("layers_hidden")
         inner = widths if kept is None else [kept, *widths[1:]]
-        net = cls(inner, basis=bases[0], norm=norms, **fields, **factory)
-        if isinstance(several, list):
-            net._take_bases(bases)
+        net = cls(inner, basis=bases[0], norm=norms, **fields, device="meta")
+        layers = net.kan_layers()
+        if len(bases) not in (1, len(layers)):
+            raise ValueError(f"{cls.__name__}: {len(bases)} bases for {len(layers)} layers; give one for each")
+        specs = [layer.spec for layer in layers]
+        if len(bases) > 1:
+            specs = [dataclasses.replace(spec, basis=basis) for spec, basis in zip(specs, bases, strict=True)]
         if kept is not None:
-            device = net.kan_layers()[0].weight.device
-            net.kept_inputs = torch.arange(kept, device=device)  # what the state holds comes later
-            net.layers_hidden = tuple(widths)
-        return net
-
-    def _take_bases(self, bases: Sequence[Basis]) -> None:
-        """Give each layer a basis of its own, with weights that are still to be loaded."""
-        layers = self.kan_layers()
-        if len(bases) != len(layers):
-            raise ValueError(f"{type(self).__name__}: {len(bases)} bases for {len(layers)} layers; give one for each")
-        for layer, basis in zip(layers, bases, strict=True):
-            weight = layer.weight.new_zeros(*layer.weight.shape[:2], basis.num_basis)
-            tensors = basis.init(layer.in_features, layer.out_features, weight.device, weight.dtype)
-            layer.set_basis(basis, tensors)
-            layer.weight = nn.Parameter(weight)
+            columns = tuple(state.pop("kept_inputs").tolist())
+            specs[0] = dataclasses.replace(specs[0], kept_inputs=columns, input_width=widths[0])
+        return {"layers": [spec.to_config() for spec in specs]}, state
 
 
 def _one_each(owner: str, norm: Norm | Sequence[Norm], count: int) -> list[NormDescription | nn.Module | None]:

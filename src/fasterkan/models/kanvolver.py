@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .._check import whole_number
 from ..bases.powers import Powers
 from ..nn import KANLinear
-from ..nn.after import build_after
+from ..nn.after import build_after, split_after
 from ..nn.base_branch import Base, base_name
 from ._features import _Conv2d
 from ._images import as_images, check_outputs, height_width
@@ -79,12 +79,11 @@ class KANvolver(Pretrained):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.layers_hidden = check_outputs(_NAME, layers_hidden)
-        self.polynomial_order = whole_number(_NAME, "polynomial_order", polynomial_order, 1)
-        self.base_activation = base_name(activation(base_activation)) or "identity"
+        widths = check_outputs(_NAME, layers_hidden)
+        order = whole_number(_NAME, "polynomial_order", polynomial_order, 1)
+        follower = base_name(activation(base_activation)) or "identity"
         if not isinstance(last_activation, bool):
             raise TypeError(f"{_NAME}: last_activation must be True or False, got {last_activation!r}")
-        self.last_activation = last_activation
         self.in_channels = whole_number(_NAME, "in_channels", in_channels, 1)
         self.image_size = height_width(_NAME, image_size)
         height, width = (size // 4 for size in self.image_size)
@@ -96,17 +95,17 @@ class KANvolver(Pretrained):
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.features = _Features(self.in_channels, **factory)
         self.head = KAN(
-            [_CHANNELS * height * width, *self.layers_hidden],
-            Powers(self.polynomial_order),
+            [_CHANNELS * height * width, *widths],
+            Powers(order),
             norm=None,
             base="identity",
             bias=False,
-            after=f"batchnorm_{self.base_activation}",
+            after=f"batchnorm_{follower}",
             generator=generator,
             **factory,
         )
-        if not self.last_activation:
-            self.head.kan_layers()[-1].after = build_after("batchnorm", self.layers_hidden[-1], **factory)
+        if not last_activation:
+            self.head.kan_layers()[-1].after = build_after("batchnorm", widths[-1], **factory)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -127,23 +126,47 @@ class KANvolver(Pretrained):
             )
         return self.head(self.features(images)).reshape(*leading, self.layers_hidden[-1])
 
+    @property
+    def layers_hidden(self) -> tuple[int, ...]:
+        """The widths behind the features, those of the head."""
+        return self.head.layers_hidden[1:]
+
+    @property
+    def polynomial_order(self) -> int:
+        """The highest power of a feature."""
+        return self.head.basis.num_basis
+
+    @property
+    def base_activation(self) -> str:
+        """What follows a layer's batch norm, all layers but perhaps the last."""
+        return split_after(self.head.kan_layers()[0].spec.after or "batchnorm")[1]
+
+    @property
+    def last_activation(self) -> bool:
+        """Whether an activation follows the last layer too."""
+        return split_after(self.head.kan_layers()[-1].spec.after or "batchnorm")[1] != "identity"
+
     def kan_layers(self) -> list[KANLinear]:
         """Return the head's layers in order."""
         return self.head.kan_layers()
 
     def to_config(self) -> dict[str, Any]:
-        return {
-            "layers_hidden": list(self.layers_hidden),
-            "polynomial_order": self.polynomial_order,
-            "base_activation": self.base_activation,
-            "last_activation": self.last_activation,
-            "in_channels": self.in_channels,
-            "image_size": list(self.image_size),
-        }
+        image = {"in_channels": self.in_channels, "image_size": list(self.image_size)}
+        return {**image, "head": self.head.to_config()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], **factory: Any) -> KANvolver:
-        return cls(**config, **factory)
+        fields = dict(config)
+        head = KAN.from_config(fields.pop("head"), **factory)
+        model = cls(head.layers_hidden[1:], **fields, **factory)
+        model.head = head
+        return model
+
+    @classmethod
+    def from_format_1(
+        cls, config: Mapping[str, Any], state: dict[str, Tensor]
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        return cls(**config, device="meta").to_config(), state
 
     def extra_repr(self) -> str:
         return f"in_channels={self.in_channels}, image_size={self.image_size}"

@@ -6,7 +6,7 @@ import difflib
 import json
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -20,7 +20,9 @@ from .._version import __version__
 from ..bases._base import register
 from ..nn import KANLinear
 
-CONFIG, WEIGHTS, FORMAT = "config.json", "model.safetensors", 1
+T = TypeVar("T")
+CONFIG, WEIGHTS, FORMAT = "config.json", "model.safetensors", 2
+_READ = (1, FORMAT)
 _KEYS = {"format", "fasterkan_version", "model", "arguments", "dtype", "weights_sha256", "config_sha256"}
 _DTYPES = ("float64", "float32", "bfloat16", "float16")
 _UNUSABLE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError)
@@ -48,6 +50,13 @@ class Pretrained(nn.Module):
     @abstractmethod
     def from_config(cls, config: Mapping[str, Any], **factory: Any) -> Pretrained:
         """Return a fresh model; `factory` holds device and dtype."""
+
+    @classmethod
+    def from_format_1(
+        cls, config: Mapping[str, Any], state: dict[str, Tensor]
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Return arguments and tensors of a file of format 1 as those of today; by default they are the same."""
+        return dict(config), state
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write `model.safetensors` and `config.json` into `folder` and return it.
@@ -119,26 +128,36 @@ def from_pretrained(folder: str | Path, *, device: torch.device | str = "cpu") -
     """
     folder = Path(folder)
     config = _read_config(folder)
+    model_class, state = Pretrained.registry[config["model"]], _read_weights(folder / WEIGHTS, config)
     try:
-        model = _empty_twin(Pretrained.registry[config["model"]], config)
+        if config["format"] == 1:
+            arguments, state = _without_warnings(model_class.from_format_1, config["arguments"], state)
+            config = {**config, "arguments": arguments}
+        model = _empty_twin(model_class, config)
     except _UNUSABLE as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise CheckpointError(f"{folder / CONFIG} does not describe a {config['model']}: {reason}") from error
-    state = _read_weights(folder / WEIGHTS, config, model)
+    if config["format"] == 1:
+        _expect_masks(model, state)
+    _check_weights(folder / WEIGHTS, model, state)
     model.load_state_dict({name: tensor.to(device) for name, tensor in state.items()}, assign=True)
-    return model.eval()
+    return model.to(device).eval()
 
 
 def _empty_twin(model_class: type[Pretrained], config: Mapping[str, Any]) -> Pretrained:
     """The model that `config` describes, on the meta device; what there was to warn of was said when it was made."""
+    dtype = getattr(torch, config["dtype"])
+    return _without_warnings(model_class.from_config, config["arguments"], device="meta", dtype=dtype)
+
+
+def _without_warnings(function: Callable[..., T], *args: Any, **options: Any) -> T:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return model_class.from_config(config["arguments"], device="meta", dtype=getattr(torch, config["dtype"]))
+        return function(*args, **options)
 
 
 def _misfit(model: nn.Module, state: Mapping[str, Tensor]) -> str | None:
     """Say in what `state` differs from the state that `model` has, None if in nothing."""
-    _expect_masks(model, state)
     expected = model.state_dict()
     missing, unexpected = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
     if missing or unexpected:
@@ -151,7 +170,7 @@ def _misfit(model: nn.Module, state: Mapping[str, Tensor]) -> str | None:
 
 
 def _expect_masks(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Give the layers of a twin a mask where `state` has one: a configuration does not say which edges are off."""
+    """Give the layers of a twin a mask where `state` has one: format 1 did not say which layers have some."""
     for name, module in model.named_modules():
         if isinstance(module, KANLinear) and (f"{name}.mask" if name else "mask") in state:
             module.mask = torch.ones(module.out_features, module.in_features, dtype=torch.bool, device="meta")
@@ -175,9 +194,10 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is not JSON: {error}; restore it or save the model again") from error
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} holds a {type(config).__name__}, an object was expected")
-    if config.get("format") != FORMAT:
+    if config.get("format") not in _READ:
+        known = " and ".join(map(str, _READ))
         raise CheckpointError(
-            f"{path}: format is {config.get('format')!r}, this version (fasterkan {__version__}) reads {FORMAT}"
+            f"{path}: format is {config.get('format')!r}, this version (fasterkan {__version__}) reads {known}"
         )
     if missing := sorted(_KEYS - set(config)):
         raise CheckpointError(f"{path} lacks {', '.join(missing)}")
@@ -201,7 +221,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _read_weights(path: Path, config: Mapping[str, Any], model: nn.Module) -> dict[str, Tensor]:
+def _read_weights(path: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
     data = path.read_bytes()
     if (digest := sha256_of(data)) != config["weights_sha256"]:
         raise CheckpointError(
@@ -209,11 +229,14 @@ def _read_weights(path: Path, config: Mapping[str, Any], model: nn.Module) -> di
             f"{CONFIG}, which expects sha256 {str(config['weights_sha256'])[:16]}...; restore both files from one save"
         )
     try:
-        state = safetensors.torch.load(data)
+        return safetensors.torch.load(data)
     except (SafetensorError, ValueError, LookupError, RuntimeError) as error:
         raise CheckpointError(f"{path} is no safetensors file ({len(data)} bytes): {error}") from error
+
+
+def _check_weights(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError unless `state` is one of the model's, finite."""
     if misfit := _misfit(model, state):
         raise CheckpointError(f"{path} does not hold the model that {CONFIG} describes: {misfit}")
     if bad := [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]:
         raise CheckpointError(f"{path}: {', '.join(bad)} hold NaN or infinity; use an earlier checkpoint")
-    return state

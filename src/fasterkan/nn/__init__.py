@@ -4,13 +4,16 @@ from .after import After
 from .batch_range import BatchRange, BatchScaling
 from .calibration import Calibratable, calibrate, update_norms
 from .conv import KANConv1d, KANConv2d, KANConv3d
+from .edge_layer import EdgeLayer
 from .feature_norm import FeatureNorm, FeatureScaling
 from .grid_care import GridCare
 from .init import critical_gain
 from .layer import KANLayer
+from .layer_spec import LayerSpec
 from .linear import KANLinear
 from .norm import Norm, norm_from_config, norm_to_config, resolve_norm
 from .optimizer_groups import param_groups
+from .paths import which_path
 from .penalties import penalty
 from .row_norm import LayerNorm, RMSNorm, RowNorm
 
@@ -19,6 +22,7 @@ __all__ = [
     "BatchRange",
     "BatchScaling",
     "Calibratable",
+    "EdgeLayer",
     "FeatureNorm",
     "FeatureScaling",
     "KANConv1d",
@@ -28,6 +32,7 @@ __all__ = [
     "GridCare",
     "KANLinear",
     "LayerNorm",
+    "LayerSpec",
     "Norm",
     "RMSNorm",
     "RowNorm",
@@ -39,4 +44,5 @@ __all__ = [
     "penalty",
     "resolve_norm",
     "update_norms",
+    "which_path",
 ]

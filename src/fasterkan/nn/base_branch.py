@@ -20,7 +20,7 @@ def _identity(x: Tensor) -> Tensor:
 
 def silu(x: Tensor) -> Tensor:
     """x sigmoid(x): torch's kernel, whose backward knows no forward mode, or under transforms the formula."""
-    situation = Situation.of(x)
+    situation = Situation.of((x,))
     return x * torch.sigmoid(x) if situation.transformed or situation.dual else F.silu(x)
 
 
@@ -63,6 +63,14 @@ def base_name(base: Base) -> str | None:
     Raises:
         ValueError: a callable that has no name here, so that it cannot be written into a configuration.
     """
+    found = named_base(base)
+    if found is None or isinstance(found, str):
+        return found
+    raise ValueError(f"base {base!r} has no name: only None and {', '.join(BASES)} can be saved")
+
+
+def named_base(base: Base) -> Base:
+    """Return the name of a branch where it has one; other callables and None pass."""
     if base is None or isinstance(base, str):
         return base
     for name, function in BASES.items():
@@ -71,4 +79,4 @@ def base_name(base: Base) -> str | None:
     for name, module in _MODULES.items():
         if type(base) is type(module) and repr(base) == repr(module):  # other arguments, another function
             return name
-    raise ValueError(f"base {base!r} has no name: only None and {', '.join(BASES)} can be saved")
+    return base

@@ -38,7 +38,10 @@ class BatchScaling(nn.Module):
     def __init__(self, description: BatchRange) -> None:
         super().__init__()
         self.description = description
-        self.initial = Distribution(uniform=True)
+
+    def start(self, basis: Basis) -> Distribution:
+        """Return what z looks like at initialisation: uniform on [-1, 1]."""
+        return Distribution(uniform=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return z [..., I] in [-1, 1], float32 (float64 for float64)."""

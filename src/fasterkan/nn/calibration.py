@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..bases import Params
+from .edge_functions import spread_over
 from .feature_norm import FeatureScaling
-
-if TYPE_CHECKING:
-    from .layer import KANLayer
+from .layer import KANLayer
 
 
-class _Reached(BaseException):
+class _StatisticsGathered(BaseException):
     """Ends a forward pass at the layer whose statistics are gathered; no `except Exception` on the way stops it."""
 
 
@@ -48,15 +48,20 @@ class Calibratable(nn.Module):
         """Move the feature norms' centres and scales into the basis' tensors, in place and exactly; norm is None then.
 
         Raises:
-            ValueError: there is no feature norm, or the basis cannot take it in.
+            ValueError: there is no feature norm, the basis cannot take it in, or the base branch sees z.
             RuntimeError: a norm is not calibrated yet.
         """
         moved = []
         for layer in _calibrated(self, "fold"):
+            if getattr(layer, "base_input", "x") == "z":
+                raise ValueError(
+                    'fold: the base branch sees what the norm makes of x (base_input="z"), which no basis can take in; '
+                    "keep the norm"
+                )
             norm, tensors = _norm(layer), layer.basis_tensors(torch.float64)
             moved.append((layer, *layer.basis.fold(tensors, norm.center.double(), norm.scale.double())))
-        for layer, basis, tensors in moved:
-            layer.set_basis(basis, {k: t.detach().to(layer.weight.dtype) for k, t in tensors.items()})
+        for layer, basis, tensors in moved:  # all, once none was refused
+            layer.set_functions(basis, tensors, layer.weight)
             layer.norm = None
 
 
@@ -133,36 +138,32 @@ def update_norms(model: nn.Module) -> dict[str, float]:
 def move_norm(layer: KANLayer) -> float | None:
     """Move one layer's norm to its statistics; refit the weights if it had been calibrated, and return the error."""
     norm = _norm(layer)
-    before, (center, scale) = norm.calibrated, _exact(norm)
-    if not norm.move_to_statistics() or not before:
-        return None
-    if layer.basis.per_edge and _edges_follow(layer, center, scale):
-        return 0.0
-    nodes = torch.linspace(*norm.target, 8 * max(8, layer.basis.num_basis) + 1, dtype=torch.float64, device="cpu")
-    new_z = nodes.unsqueeze(-1).expand(-1, norm.center.numel())  # [S, I]
-    new_center, new_scale = _exact(norm)
-    x = new_z / new_scale + new_center
     tensors = layer.basis_tensors()
+    low, high = layer.basis.range_of(tensors)
+    before, (center, scale) = norm.calibrated, _exact(norm)
+    if not norm.move_to_statistics((low, high)) or not before:
+        return None
+    new_center, new_scale = _exact(norm)
     edges = layer.edge_weights().detach()  # [..., I, K]
     flat = edges.reshape(-1, *edges.shape[-2:])
+    followed = _followed(layer, tensors, (center - new_center) * new_scale, scale / new_scale)
+    if followed is not None:
+        layer.set_functions(layer.basis, followed, layer.weight)
+        return 0.0
+    features = norm.center.numel()
+    low, high = (end.detach().to("cpu", torch.float64).expand(features) for end in (low, high))
+    new_z = spread_over(low, high, 8 * max(8, layer.basis.num_basis) + 1)  # [S, I]
+    x = new_z / new_scale + new_center
     weight, error = layer.basis.refit(tensors, flat, (x - center) * scale, layer.basis, tensors, new_z)
-    layer.set_edge_weights(weight.view(edges.shape))
+    layer.set_functions(layer.basis, tensors, layer.with_edge_weights(weight.view(edges.shape)))
     return error
 
 
-def _edges_follow(layer: KANLayer, center: Tensor, scale: Tensor) -> bool:
-    """Move the tensors of each edge so that its function stays as it was, exactly; False if the basis cannot."""
-    new_center, new_scale = _exact(_norm(layer))
-    exact = {k: t.detach().to("cpu", torch.float64) for k, t in layer.basis_tensors().items()}
-    try:
-        basis, tensors = layer.basis.fold(exact, (center - new_center) * new_scale, scale / new_scale)
-    except ValueError:
-        return False
-    if basis == layer.basis:
-        with torch.no_grad():
-            for name, tensor in tensors.items():
-                getattr(layer, name).copy_(tensor)
-    return basis == layer.basis
+def _followed(layer: KANLayer, tensors: Params, center: Tensor, scale: Tensor) -> dict[str, Tensor] | None:
+    """The tensors of each edge with which its function stays as it was, exactly; None if the basis cannot."""
+    if not layer.basis.per_edge:
+        return None
+    return layer.basis.moved({k: t.detach().to("cpu", torch.float64) for k, t in tensors.items()}, center, scale)
 
 
 def _exact(norm: FeatureScaling) -> tuple[Tensor, Tensor]:
@@ -223,7 +224,7 @@ def _gather(model: nn.Module, pending: dict[str, KANLayer], batches: Iterable[An
             if not reached or reached[0] == name:
                 reached[:] = [name]
                 _norm(pending[name]).statistics.add(args[0])
-            raise _Reached
+            raise _StatisticsGathered
 
         return stop
 
@@ -233,7 +234,7 @@ def _gather(model: nn.Module, pending: dict[str, KANLayer], batches: Iterable[An
     like = next(model.parameters())
     try:
         for batch in batches:
-            with torch.no_grad(), torch.compiler.set_stance("force_eager"), contextlib.suppress(_Reached):
+            with torch.no_grad(), torch.compiler.set_stance("force_eager"), contextlib.suppress(_StatisticsGathered):
                 model(_rows(batch, like))
     finally:
         for handle in handles:

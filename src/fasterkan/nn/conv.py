@@ -11,16 +11,17 @@ from torch import Tensor, nn
 
 from .._check import whole_number
 from ..bases import RSWAF, Basis
-from ..ops import ConvGeometry, Path, kan_conv
+from ..ops import CONV_PATHS, ConvCall, ConvGeometry, choose, conv_call
 from .base_branch import Base, resolve_base
-from .init import STANDARD_NORMAL, base_weight_std, draw_weights
+from .calibration import Calibratable
+from .init import base_weight_std, draw_weights
 from .layer import KANLayer
-from .norm import Norm
+from .norm import Norm, start_of
 from .padding import PaddingMode, per_dimension, resolve_padding
 from .pixel_norm import build_pixel_norm
 
 
-class _KANConv(KANLayer):
+class _KANConv(KANLayer, Calibratable):
     """The convolutions in any number of spatial dimensions; described in `KANConv2d`."""
 
     ndim: ClassVar[int]
@@ -60,27 +61,33 @@ class _KANConv(KANLayer):
         self.geometry = ConvGeometry(self.stride, self.dilation, self.groups)
         self.pad = resolve_padding(name, padding, padding_mode, self.kernel_size, self.stride, self.dilation)
         self.padding, self.padding_mode = padding, padding_mode
-        self.basis = RSWAF() if basis is None else basis
-        if not isinstance(self.basis, Basis):
+        basis = RSWAF() if basis is None else basis
+        if not isinstance(basis, Basis):
             raise TypeError(f"{name}: basis must be a Basis such as fk.RSWAF(num_grids=8), got {basis!r}")
-        if self.basis.per_edge:
+        if basis.per_edge:
             raise ValueError(
-                f"{name}: {type(self.basis).__name__} has tensors for each edge, a convolution evaluates a basis once "
+                f"{name}: {type(basis).__name__} has tensors for each edge, a convolution evaluates a basis once "
                 "a pixel for all outputs; use a basis that outputs share, such as fk.RSWAF()"
             )
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"{name}: dtype must be a floating-point dtype, got {dtype}")
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         shape = (self.out_channels, self.in_channels // self.groups)
-        self.weight = nn.Parameter(torch.empty(*shape, self.basis.num_basis, *self.kernel_size, **factory))
+        self.weight = nn.Parameter(torch.empty(*self.weight_shape(basis.num_basis), **factory))
         self.base = resolve_base(base)
         base_weight = None if self.base is None else nn.Parameter(torch.empty(*shape, *self.kernel_size, **factory))
         self.register_parameter("base_weight", base_weight)
         self.register_parameter("bias", nn.Parameter(torch.empty(self.out_channels, **factory)) if bias else None)
-        self.set_basis(self.basis, self.basis.init(self.in_channels, self.out_channels, **factory))
-        self.norm = build_pixel_norm(name, norm, self.in_channels, self.groups, self.basis, **factory)
-        self.path: Path = "auto"
+        self._start_basis(basis, **factory)
+        self.norm = build_pixel_norm(name, norm, self.in_channels, self.groups, basis, **factory)
+        self.path: str = "auto"
         self.reset_parameters(generator)
+
+    def widths(self) -> tuple[int, int]:
+        return self.in_channels, self.out_channels
+
+    def weight_shape(self, num_basis: int) -> tuple[int, ...]:
+        return self.out_channels, self.in_channels // self.groups, num_basis, *self.kernel_size
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw W and V from normal distributions for which y has variance 1, set b to 0 and the basis to its start."""
@@ -91,8 +98,8 @@ class _KANConv(KANLayer):
         taps = math.prod(self.kernel_size)
         fan = self.in_channels // self.groups * taps
         share = 1.0 if self.base is None else 0.5**0.5
-        initial = getattr(self.norm, "initial", STANDARD_NORMAL)
-        draw_weights(self.weight, self.basis, fan, initial, share=share, dim=2, generator=generator)
+        z = start_of(self.norm, self.basis)
+        draw_weights(self.weight, self.basis, fan, z, share=share, dim=2, generator=generator)
         if self.base is not None and self.base_weight is not None:
             std = share * base_weight_std(self.base, self.in_channels) * (self.in_channels / fan) ** 0.5
             nn.init.normal_(self.base_weight, std=std, generator=generator)
@@ -104,26 +111,36 @@ class _KANConv(KANLayer):
         parts = self.weight.unflatten(0, (self.groups, -1))  # [groups, O / groups, C / groups, K, *kernel]
         return parts.movedim((0, 2, 3), (-3, -2, -1)).flatten(-3, -2)
 
-    def set_edge_weights(self, weights: Tensor) -> None:
-        """Write weights [O / groups, *kernel, C, K] into the weight."""
+    def with_edge_weights(self, weights: Tensor) -> Tensor:
+        """Return weights [O / groups, *kernel, C, K] as the weight of this layer."""
         parts = weights.unflatten(-2, (self.groups, -1))  # [O / groups, *kernel, groups, C / groups, K]
-        super().set_edge_weights(parts.movedim((-3, -2, -1), (0, 2, 3)).flatten(0, 1))
+        return parts.movedim((-3, -2, -1), (0, 2, 3)).flatten(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         single = self._check_input(x)
         pixels = (x.unsqueeze(0) if single else x).movedim(1, -1)  # [B, *S, C]
-        z = pixels if self.norm is None else self.norm(pixels)
-        if z.shape != pixels.shape:
-            raise ValueError(
-                f"{type(self).__name__}: the norm made {tuple(z.shape)} of {tuple(pixels.shape)}; it must keep the "
-                "shape"
-            )
-        z = self.pad(z.to(torch.promote_types(z.dtype, torch.float32)))  # the basis is evaluated in float32 or more
-        y = kan_conv(z, self.weight, self.bias, self.basis, self.basis_tensors(z.dtype), self.geometry, path=self.path)
+        self._follow_data(pixels)
+        call = self._call(pixels)
+        y = choose(CONV_PATHS, self.path, call)[0].run(call)
         if self.base is not None and self.base_weight is not None:
             images = self.pad(pixels).movedim(-1, 1)  # [B, C, *S]
             y = y + self.geometry.convolve(self.base(images), self.base_weight, None)
         return y.squeeze(0) if single else y
+
+    def which_path(self, x: Tensor) -> tuple[str, str]:
+        """Return the name of the path that would compute this layer for x, and why; nothing is computed.
+
+        Raises:
+            RuntimeError: `path` names one that cannot.
+        """
+        single = self._check_input(x)
+        path, reason = choose(CONV_PATHS, self.path, self._call((x.unsqueeze(0) if single else x).movedim(1, -1)))
+        return path.name, reason
+
+    def _call(self, pixels: Tensor) -> ConvCall:
+        return conv_call(
+            pixels, self.weight, self.bias, self.basis, self.basis_tensors(), self.geometry, self.norm, self.pad
+        )
 
     def _check_input(self, x: Tensor) -> bool:
         """Raise if x cannot be used; return whether it is one image without a batch dimension."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -68,7 +69,6 @@ class FeatureScaling(nn.Module):
     ) -> None:
         super().__init__()
         self.description = description
-        self.target = basis.grid_range
         compact = basis.support == "compact"
         self.mode = description.mode if description.mode != "auto" else "range" if compact else "std"
         self.register_buffer("center", torch.empty(in_features, device=device, dtype=dtype))
@@ -77,12 +77,6 @@ class FeatureScaling(nn.Module):
         self.statistics = FeatureStatistics(in_features)
         self.reset_parameters()
         self.register_load_state_dict_post_hook(_read_status)
-        low, high = self.target
-        width = (high - low) / 2
-        if self.mode == "range":
-            self.initial = Distribution((low + high) / 2, width / (1 + 2 * description.margin), uniform=True)
-        else:
-            self.initial = Distribution((low + high) / 2, width / 3)
 
     def reset_parameters(self) -> None:
         """Become as new: c = 0, s = 1, not calibrated."""
@@ -92,6 +86,28 @@ class FeatureScaling(nn.Module):
         self.updates_left = self.description.updates
         self.statistics.reset()
 
+    def start(self, basis: Basis) -> Distribution:
+        """Return what z looks like at initialisation, once the norm is calibrated."""
+        low, high = basis.grid_range
+        middle, half = (low + high) / 2, (high - low) / 2
+        if self.mode == "range":
+            return Distribution(middle, half / (1 + 2 * self.description.margin), uniform=True)
+        return Distribution(middle, half / 3)
+
+    def follow(self, x: Tensor, target: Callable[[], tuple[Tensor, Tensor]]) -> None:
+        """Look at training data; the first batch sets c and s. Nothing happens when frozen, traced or transformed.
+
+        Args:
+            x: [..., I].
+            target: returns the interval of z (low, high), each [] or [I], to which the data is to be mapped.
+        """
+        if self.frozen or not _is_plain_eager(x):
+            return
+        self.statistics.add(x.to(torch.promote_types(x.dtype, torch.float32)))
+        if not self.calibrated:
+            self.statistics.all_reduce()
+            self.move_to_statistics(target())
+
     def forward(self, x: Tensor) -> Tensor:
         """Return z [..., I], float32 (float64 for float64).
 
@@ -99,23 +115,22 @@ class FeatureScaling(nn.Module):
             RuntimeError: nothing has set c and s yet, and this is no eager forward in training mode.
         """
         x = x.to(torch.promote_types(x.dtype, torch.float32))
-        if self.training and not self.frozen and _is_plain_eager(x):
-            self.statistics.add(x)
-            if not self.calibrated:
-                self.statistics.all_reduce()
-                self.move_to_statistics()
-        elif not self.calibrated:
+        if not self.calibrated and not (self.training and _is_plain_eager(x)):
             raise RuntimeError(
                 "FeatureNorm is not calibrated: call model.calibrate(X) first, or run one eager forward in training "
                 "mode (model.train()) before you evaluate, compile, export or transform the model"
             )
         return (x - self.center.to(x.dtype)) * self.scale.to(x.dtype)
 
-    def move_to_statistics(self) -> bool:
-        """Set c and s by the statistics, then forget those; False if they hold no row."""
+    def move_to_statistics(self, target: tuple[Tensor, Tensor]) -> bool:
+        """Set c and s by the statistics, then forget those; False if they hold no row.
+
+        Args:
+            target: the interval of z (low, high), each [] or [I], to which the data is mapped.
+        """
         if not self.statistics.count:
             return False
-        center, scale = self.statistics.center_scale(self.mode, self.target, self.description.margin, self.scale.dtype)
+        center, scale = self.statistics.center_scale(self.mode, target, self.description.margin, self.scale.dtype)
         with torch.no_grad():
             self.center.copy_(center)
             self.scale.copy_(scale)
@@ -135,7 +150,7 @@ class FeatureScaling(nn.Module):
 
 def _is_plain_eager(x: Tensor) -> bool:
     """Nobody traces, transforms or captures the call: the only place where statistics may be gathered."""
-    if Situation.of(x) != Situation() or x.is_meta:
+    if Situation.of((x,)).obstacle or x.is_meta:
         return False
     return not (x.is_cuda and torch.cuda.is_current_stream_capturing())
 

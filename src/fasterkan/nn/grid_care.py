@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from .._check import real_number, whole_number
 from ..bases import Basis
+from .edge_functions import OUTSIDE, behind_norm, exact_tensors, nodes, relative_error
+from .edge_layer import EdgeLayer
 from .moved_grid import moved_grid
-from .transfer import OUTSIDE, behind_norm, exact_tensors, fit_layer, nodes, relative_error
-
-if TYPE_CHECKING:
-    from .linear import KANLinear
+from .transfer import fit_layer
 
 _FILL = 1e-3
 """Importance of the old functions between the data, all points together, beside that of the data."""
@@ -21,7 +20,7 @@ _ENTRIES = 2**25
 """Numbers in a table of functions; of more data than that every n-th row is fitted (the grid follows all of it)."""
 
 
-class _Reached(BaseException):
+class _InputsGathered(BaseException):
     """Ends a forward pass at the layer whose inputs are gathered; no `except Exception` on the way stops it."""
 
 
@@ -93,14 +92,12 @@ class GridCare(nn.Module):
         layers = _layers(self, "refine")
         made = [_refined(layer, count) for layer in layers]  # all, before the first is changed
         for layer, (basis, tensors, weight, _) in zip(layers, made, strict=True):
-            _replace(layer, basis, tensors, weight)
+            layer.set_functions(basis, tensors, weight)
         return max(error for *_, error in made)
 
-    def fit_to(self, other: KANLinear, x: Tensor | None = None) -> float:
+    def fit_to(self, other: EdgeLayer, x: Tensor | None = None) -> float:
         """Give this layer the functions of `other`; a method of layers only, see `fasterkan.nn.transfer.fit_layer`."""
-        from .linear import KANLinear
-
-        if not isinstance(self, KANLinear) or not isinstance(other, KANLinear):
+        if not isinstance(self, EdgeLayer) or not isinstance(other, EdgeLayer):
             raise TypeError(
                 f"fit_to: a KANLinear takes the functions of a KANLinear, got {type(self).__name__} and "
                 f"{type(other).__name__}; models: layer by layer, zip(a.kan_layers(), b.kan_layers())"
@@ -108,22 +105,20 @@ class GridCare(nn.Module):
         return fit_layer(self, other, x)
 
 
-def _layers(model: nn.Module, caller: str) -> list[KANLinear]:
-    from .linear import KANLinear
-
-    layers = [m for m in model.modules() if isinstance(m, KANLinear)]
+def _layers(model: nn.Module, caller: str) -> list[EdgeLayer]:
+    layers = [m for m in model.modules() if isinstance(m, EdgeLayer)]
     if not layers:
         raise ValueError(f"{caller}: {type(model).__name__} has no KANLinear layer")
     return layers
 
 
-def _first_reached(model: nn.Module, pending: list[KANLinear], x: Tensor) -> tuple[KANLinear, Tensor]:
+def _first_reached(model: nn.Module, pending: list[EdgeLayer], x: Tensor) -> tuple[EdgeLayer, Tensor]:
     """Return the first of the layers that x reaches, and what reaches it."""
-    reached: list[tuple[KANLinear, Tensor]] = []
+    reached: list[tuple[EdgeLayer, Tensor]] = []
 
     def stop(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-        reached.append((cast("KANLinear", module), args[0]))
-        raise _Reached
+        reached.append((cast(EdgeLayer, module), args[0]))
+        raise _InputsGathered
 
     handles = [layer.register_forward_pre_hook(stop) for layer in pending]
     training = {m: m.training for m in model.modules()}
@@ -131,7 +126,7 @@ def _first_reached(model: nn.Module, pending: list[KANLinear], x: Tensor) -> tup
     try:
         with torch.no_grad(), torch.compiler.set_stance("force_eager"):
             model(x)
-    except _Reached:
+    except _InputsGathered:
         pass
     finally:
         for handle in handles:
@@ -143,7 +138,7 @@ def _first_reached(model: nn.Module, pending: list[KANLinear], x: Tensor) -> tup
     return reached[0]
 
 
-def _move(layer: KANLinear, x: Tensor, mix: float, margin: float) -> float:
+def _move(layer: EdgeLayer, x: Tensor, mix: float, margin: float) -> float:
     """Move one layer's grid to the inputs x, refit its weights, and return the error on the data."""
     z = behind_norm(layer, x)
     z = z[torch.isfinite(z).all(-1)]
@@ -162,11 +157,11 @@ def _move(layer: KANLinear, x: Tensor, mix: float, margin: float) -> float:
     importance[: len(z)] = 1
     weight, _ = layer.basis.refit(tensors, layer.weight, points, basis, moved, points, importance)
     error = relative_error((layer.basis, tensors, layer.weight, z), (basis, moved, weight, z))
-    _replace(layer, basis, moved, weight)
+    layer.set_functions(basis, moved, weight)
     return error
 
 
-def _refined(layer: KANLinear, num: int) -> tuple[Basis, dict[str, Tensor], Tensor, float]:
+def _refined(layer: EdgeLayer, num: int) -> tuple[Basis, dict[str, Tensor], Tensor, float]:
     """Return the finer basis of one layer, its tensors, its weight and the error."""
     tensors = exact_tensors(layer)
     basis, made = layer.basis.refined(tensors, num, layer.in_features, layer.out_features)
@@ -176,13 +171,3 @@ def _refined(layer: KANLinear, num: int) -> tuple[Basis, dict[str, Tensor], Tens
     weight, _ = layer.basis.refit(tensors, layer.weight, z, basis, made, z, importance)
     z = z[:inside]
     return basis, made, weight, relative_error((layer.basis, tensors, layer.weight, z), (basis, made, weight, z))
-
-
-def _replace(layer: KANLinear, basis: Basis, tensors: dict[str, Tensor], weight: Tensor) -> None:
-    like = layer.weight
-    layer.set_basis(basis, {k: t.detach().to(like.device, like.dtype) for k, t in tensors.items()})
-    if weight.shape == like.shape:
-        with torch.no_grad():
-            like.copy_(weight)
-    else:
-        layer.weight = nn.Parameter(weight, requires_grad=like.requires_grad)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from ..bases import Basis
 from ..ops import autocast_dtype
-from .calibration import Calibratable
+from .feature_norm import FeatureScaling
 
 
-class KANLayer(Calibratable):
+class KANLayer(nn.Module):
     """A layer with a learnable function on every edge: `weight` [O, I, K, ...] and the tensors of a basis.
 
     Attributes:
         weight: the weights of the basis' functions.
         basis: their description.
+        norm: the module that makes z of x, or None.
     """
 
     weight: Tensor
@@ -25,33 +27,103 @@ class KANLayer(Calibratable):
     norm: nn.Module | None
     _basis_keys: tuple[str, ...] = ()
 
-    def set_basis(self, basis: Basis, tensors: Mapping[str, Tensor]) -> None:
-        """Replace the basis and its tensors; the weight must fit it, or be replaced by the caller."""
+    @abstractmethod
+    def widths(self) -> tuple[int, int]:
+        """Return (inputs, outputs), for which the basis makes its tensors."""
+
+    @abstractmethod
+    def weight_shape(self, num_basis: int) -> tuple[int, ...]:
+        """Return the shape of the weight of K functions."""
+
+    @torch.no_grad()
+    def set_functions(self, basis: Basis, tensors: Mapping[str, Tensor], weight: Tensor) -> None:
+        """Replace the basis, its tensors and the weight together; everything that rewrites a layer does it here.
+
+        All become the layer's own copies, on its device and in its dtype. A parameter whose shape stays is written in
+        place, so that optimisers go on with it; another one is new, and frozen if the one before it was. Make
+        optimisers anew then.
+
+        Args:
+            basis: the new description.
+            tensors: its tensors by name, in the shapes that `basis.init` gives them.
+            weight: the weights of its functions, [O, I, K, ...].
+
+        Raises:
+            ValueError: tensors or weight do not fit the basis or the layer. The layer is then as it was.
+        """
+        self._check_functions(basis, tensors, weight)
+        device, dtype = self.weight.device, self.weight.dtype
+        frozen = {name for name in self._basis_keys if not getattr(self, name).requires_grad}
+        frozen &= set(self.basis.trainable)
+        old = {name: getattr(self, name) for name in self._basis_keys}
         for name in self._basis_keys:
             delattr(self, name)
         for name, tensor in tensors.items():
-            if hasattr(self, name):
-                raise ValueError(
-                    f"{type(basis).__name__}: a layer has an attribute {name!r} already; rename this tensor"
-                )
-            if name in basis.trainable:
-                self.register_parameter(name, nn.Parameter(tensor))
+            before, value = old.get(name), tensor.detach().to(device, dtype)
+            learned = name in basis.trainable
+            if before is not None and before.shape == value.shape and isinstance(before, nn.Parameter) == learned:
+                made = before.copy_(value)
             else:
-                self.register_buffer(name, tensor)
+                made = value.clone()
+            self._register(name, made, learned=learned, frozen=name in frozen)
         self.basis, self._basis_keys = basis, tuple(tensors)
+        if weight.shape == self.weight.shape:
+            self.weight.copy_(weight)
+        else:
+            made = weight.detach().to(device, dtype, copy=True)
+            self.weight = nn.Parameter(made, requires_grad=self.weight.requires_grad)
+
+    def _check_functions(self, basis: Basis, tensors: Mapping[str, Tensor], weight: Tensor) -> None:
+        """Raise ValueError unless the layer can take these functions."""
+        name = type(self).__name__
+        expected = {key: t.shape for key, t in basis.init(*self.widths(), device="meta").items()}
+        got = {key: t.shape for key, t in tensors.items()}
+        if expected != got:
+            mine, theirs = ({key: tuple(shape) for key, shape in found.items()} for found in (got, expected))
+            raise ValueError(f"{name}: the tensors are {mine}, {basis} needs {theirs}")
+        if tuple(weight.shape) != (shape := self.weight_shape(basis.num_basis)):
+            raise ValueError(f"{name}: the weight is {tuple(weight.shape)}, {basis} needs {shape}")
+        self._check_names(basis, set(tensors) - set(self._basis_keys))
+
+    def _check_names(self, basis: Basis, names: Iterable[str]) -> None:
+        """Raise ValueError if a tensor has the name of something that the layer has already."""
+        if taken := sorted(name for name in names if hasattr(self, name)):
+            raise ValueError(
+                f"{type(basis).__name__}: a layer has an attribute {taken[0]!r} already; rename this tensor"
+            )
+
+    def _start_basis(self, basis: Basis, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
+        """Give a new layer its basis, with the tensors at their start."""
+        tensors = basis.init(*self.widths(), device=device, dtype=dtype)
+        self._check_names(basis, tensors)
+        for name, tensor in tensors.items():
+            self._register(name, tensor, learned=name in basis.trainable, frozen=False)
+        self.basis, self._basis_keys = basis, tuple(tensors)
+
+    def _register(self, name: str, tensor: Tensor, *, learned: bool, frozen: bool) -> None:
+        if not learned:
+            self.register_buffer(name, tensor)
+            return
+        parameter = tensor if isinstance(tensor, nn.Parameter) else nn.Parameter(tensor, requires_grad=not frozen)
+        self.register_parameter(name, parameter)
 
     def basis_tensors(self, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
         """Return the basis' tensors by name, in `dtype` (default their own)."""
-        return {name: getattr(self, name).to(dtype or self.weight.dtype) for name in self._basis_keys}
+        found = {name: getattr(self, name) for name in self._basis_keys}
+        return found if dtype is None else {name: tensor.to(dtype) for name, tensor in found.items()}
 
     def edge_weights(self) -> Tensor:
         """Return the weight with the inputs I and the functions K as its last two dimensions, [..., I, K]."""
         return self.weight
 
-    def set_edge_weights(self, weights: Tensor) -> None:
-        """Write what `edge_weights` returned, changed by the caller, into the weight."""
-        with torch.no_grad():
-            self.weight.copy_(weights)
+    def with_edge_weights(self, weights: Tensor) -> Tensor:
+        """Return weights in the shape of `edge_weights`, as the weight of this layer."""
+        return weights
+
+    def _follow_data(self, x: Tensor) -> None:
+        """Let a feature norm that is not frozen look at training data."""
+        if self.training and isinstance(self.norm, FeatureScaling):
+            self.norm.follow(x, lambda: self.basis.range_of(self.basis_tensors()))
 
     def _check_tensor(self, x: Tensor) -> None:
         name = type(self).__name__

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from ..bases import Basis
-from .batch_range import BatchRange
-from .feature_norm import FeatureNorm
-from .row_norm import LayerNorm, RMSNorm
+from .batch_range import BatchRange, BatchScaling
+from .feature_norm import FeatureNorm, FeatureScaling
+from .init import STANDARD_NORMAL, Distribution
+from .row_norm import LayerNorm, RMSNorm, RowNorm
 
 NormDescription = LayerNorm | RMSNorm | FeatureNorm | BatchRange
 Norm = Literal["layer", "rms", "feature", "batch_range"] | NormDescription | nn.Module | None
@@ -55,6 +56,16 @@ def build_norm(
     if resolved is None or isinstance(resolved, nn.Module):
         return resolved
     return resolved.build(in_features, basis, device, dtype)
+
+
+def described(norm: nn.Module | None) -> NormDescription | nn.Module | None:
+    """Return the description of a layer's norm; a module that has none is returned as it is."""
+    return norm.description if isinstance(norm, RowNorm | FeatureScaling | BatchScaling) else norm
+
+
+def start_of(norm: nn.Module | None, basis: Basis) -> Distribution:
+    """Return what z looks like at initialisation behind a norm; behind one that is not ours, standard normal."""
+    return norm.start(basis) if isinstance(norm, RowNorm | FeatureScaling | BatchScaling) else STANDARD_NORMAL
 
 
 def norm_to_config(norm: Norm) -> dict[str, Any] | None:

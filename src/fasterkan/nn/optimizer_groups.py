@@ -12,7 +12,9 @@ from .layer import KANLayer
 from .row_norm import RowNorm
 
 _COARSE, _EXPONENT = 8, math.log(10) / math.log(4)
-_NORMS = (RowNorm, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+_INSTANCE_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
+_NORMS = (RowNorm, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, *_BATCH_NORMS, *_INSTANCE_NORMS)
 
 
 def param_groups(

@@ -114,8 +114,7 @@ class RowNorm(nn.Module):
     ) -> None:
         super().__init__()
         self.description = description
-        gain = critical_gain(basis) if description.gain == "auto" else description.gain
-        self.initial = Distribution(width=gain)
+        self.gain = critical_gain(basis) if description.gain == "auto" else description.gain
         weight = torch.empty(in_features, device=device, dtype=dtype)
         centred = isinstance(description, LayerNorm)
         bias = torch.empty_like(weight) if centred and description.affine else None
@@ -131,9 +130,13 @@ class RowNorm(nn.Module):
 
     def reset_parameters(self) -> None:
         """Set the weight to the initial gain and the bias to 0."""
-        nn.init.constant_(self.weight, self.initial.width)
+        nn.init.constant_(self.weight, self.gain)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
+
+    def start(self, basis: Basis) -> Distribution:
+        """Return what z looks like at initialisation."""
+        return Distribution(width=self.gain)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return z [..., I], float32 (float64 for float64)."""

@@ -59,17 +59,21 @@ class FeatureStatistics:
                 self._merge(int(count[0]), mean, m2, minimum, maximum)
 
     def center_scale(
-        self, mode: str, target: tuple[float, float], margin: float, dtype: torch.dtype = torch.float32
+        self,
+        mode: str,
+        target: tuple[Tensor | float, Tensor | float],
+        margin: float,
+        dtype: torch.dtype = torch.float32,
     ) -> tuple[Tensor, Tensor]:
         """Return c and s, float64 [I], such that (x - c) * s lies in `target`; a constant feature gets s = 1.
 
         Args:
             mode: "range" maps minimum..maximum, widened by `margin` of it at both ends; "std" the mean +- 3 deviations.
-            target: an interval in units of z.
+            target: an interval in units of z, (low, high), each [] or [I].
             margin: a fraction of the range.
             dtype: in which s must be finite and not 0; a feature too narrow or too wide for that counts as constant.
         """
-        low, high = target
+        low, high = (torch.as_tensor(end, dtype=torch.float64, device="cpu").detach() for end in target)
         if mode == "range":
             middle = self.minimum / 2 + self.maximum / 2
             half = (self.maximum / 2 - self.minimum / 2) * (1 + 2 * margin)

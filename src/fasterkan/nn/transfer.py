@@ -1,25 +1,17 @@
-"""Giving a layer the functions of another layer, and what grid care shares with it: points, tensors, errors."""
+"""Giving a layer the functions of another layer."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from ..bases import Basis, Params
-from ..bases._grid import subdivided
+from .edge_functions import OUTSIDE, behind_norm, exact_tensors, nodes, relative_error
+from .edge_layer import EdgeLayer
 from .feature_norm import FeatureScaling
 from .row_norm import RowNorm
 
-if TYPE_CHECKING:
-    from .linear import KANLinear
 
-OUTSIDE = 1e-4
-"""Importance of points beyond the range of a grid, where the bumps of bases with global support still reach."""
-
-
-def fit_layer(layer: KANLinear, other: KANLinear, x: Tensor | None = None) -> float:
+def fit_layer(layer: EdgeLayer, other: EdgeLayer, x: Tensor | None = None) -> float:
     """Give `layer` the functions of `other` by least squares in float64; base weights, bias and mask are copied.
 
     Args:
@@ -54,9 +46,9 @@ def fit_layer(layer: KANLinear, other: KANLinear, x: Tensor | None = None) -> fl
     weight = other.weight.to(layer.weight.dtype)
     found, _ = other.basis.refit(theirs, weight, z, layer.basis, mine, own, importance)
     error = relative_error((other.basis, theirs, weight, z[:inside]), (layer.basis, mine, found, own[:inside]))
+    layer.set_functions(layer.basis, layer.basis_tensors(), found)
+    layer.set_mask(other.mask)
     with torch.no_grad():
-        layer.set_mask(other.mask)
-        layer.weight.copy_(found)
         for name in ("base_weight", "bias"):
             if (target := getattr(layer, name)) is not None:
                 source = getattr(other, name)
@@ -67,75 +59,7 @@ def fit_layer(layer: KANLinear, other: KANLinear, x: Tensor | None = None) -> fl
     return error
 
 
-def exact_tensors(layer: KANLinear) -> dict[str, Tensor]:
-    """Return the basis' tensors in float64 on the CPU, without gradient."""
-    return {k: t.detach().to("cpu", torch.float64) for k, t in layer.basis_tensors().items()}
-
-
-def behind_norm(layer: KANLinear, x: Tensor) -> Tensor:
-    """Return z = norm(x) as rows [N, I], float64 on the CPU; the norm neither learns nor follows the data."""
-    layer.check_input(x)
-    z = x
-    if layer.norm is not None:
-        training = {m: m.training for m in layer.norm.modules()}
-        try:
-            with torch.no_grad():
-                z = layer.norm.eval()(x)
-        finally:
-            for module, flag in training.items():
-                module.training = flag
-    return z.detach().reshape(-1, layer.in_features).to("cpu", torch.float64)
-
-
-def nodes(basis: Basis, tensors: Params, in_features: int) -> tuple[Tensor, int]:
-    """Return points z [S, I] to compare functions at, float64, and how many of them, the first, lie on the grid.
-
-    They are spread as each feature's grid, evenly in each of its intervals, however unequal these are (without a grid,
-    evenly over grid_range). For ordered families of global support some lie beyond its ends too, as far as the last
-    centres do: OUTSIDE is their importance.
-    """
-    grid, sites = basis.grid_of(tensors), basis.sites(tensors)
-    if grid is None:
-        grid = torch.tensor(basis.grid_range, dtype=torch.float64, device="cpu")
-    grid = grid.expand(in_features, -1)
-    low, high = grid[:, 0], grid[:, -1]
-    count = 8 * max(8, basis.num_basis) + 1
-    z = subdivided(grid, count).mT
-    if sites is None or basis.support == "compact":
-        return z, count
-    first, last = sites[..., [0, -1]].expand(in_features, 2).unbind(-1)
-    beyond = (
-        _between(torch.minimum(first, low), low, count // 8),
-        _between(high, torch.maximum(high, last), count // 8),
-    )
-    return torch.cat([z, *beyond]), count
-
-
-Functions = tuple[Basis, Params, Tensor, Tensor]
-
-
-def relative_error(old: Functions, new: Functions) -> float:
-    """Return the RMS of the difference of edge functions over the RMS of the old; each is (basis, tensors, W, z)."""
-    tables = []
-    with torch.no_grad():
-        for basis, tensors, weight, z in (old, new):
-            phi = basis.evaluate(z, tensors)  # [S, I, K], or [S, O, I, K]
-            phi = phi if basis.per_edge else phi.unsqueeze(1)
-            tables.append((phi, weight.detach().to("cpu", torch.float64)))
-        difference = size = 0.0
-        for o in range(len(tables[0][1])):  # output by output: never [S, O, I]
-            values = [(phi[:, o if phi.shape[1] > 1 else 0] * weight[o]).sum(-1) for phi, weight in tables]
-            difference += float((values[1] - values[0]).square().sum())
-            size += float(values[0].square().sum())
-    return (difference / max(size, torch.finfo(torch.float64).tiny)) ** 0.5
-
-
-def _between(low: Tensor, high: Tensor, count: int) -> Tensor:
-    """`count` points from low to high [I], ends included: [count, I]."""
-    return low + torch.linspace(0, 1, count, dtype=torch.float64, device="cpu").unsqueeze(-1) * (high - low)
-
-
-def _center_scale(layer: KANLinear) -> tuple[Tensor | float, Tensor | float]:
+def _center_scale(layer: EdgeLayer) -> tuple[Tensor | float, Tensor | float]:
     norm = layer.norm
     if not isinstance(norm, FeatureScaling):
         return 0.0, 1.0
@@ -144,17 +68,17 @@ def _center_scale(layer: KANLinear) -> tuple[Tensor | float, Tensor | float]:
     return norm.center.to("cpu", torch.float64), norm.scale.to("cpu", torch.float64)
 
 
-def _unscaled(layer: KANLinear, z: Tensor) -> Tensor:
+def _unscaled(layer: EdgeLayer, z: Tensor) -> Tensor:
     center, scale = _center_scale(layer)
     return z / scale + center
 
 
-def _scaled(layer: KANLinear, x: Tensor) -> Tensor:
+def _scaled(layer: EdgeLayer, x: Tensor) -> Tensor:
     center, scale = _center_scale(layer)
     return (x - center) * scale
 
 
-def _check(layer: KANLinear, other: KANLinear) -> None:
+def _check(layer: EdgeLayer, other: EdgeLayer) -> None:
     """Raise ValueError unless the functions of `other` have a place in `layer`."""
     widths = [(a.in_features, a.out_features) for a in (layer, other)]
     if widths[0] != widths[1]:

@@ -1,21 +1,29 @@
-"""The one operation of the library, y = sum_ik W[o, i, k] phi_k(z_i) + b, and the ways to compute it."""
+"""The one operation of the library, y = sum_ik W[o, i, k] phi_k(norm(x)_i) + b, and the ways to compute it."""
 
-from .conv import kan_conv
+from .call import ConvCall, LinearCall, normalised
+from .conv import conv_call, kan_conv
 from .conv_recompute import kan_conv_recompute
 from .conv_reference import ConvGeometry, kan_conv_reference
-from .dispatch import Path, choose, kan_linear
+from .dispatch import choose
 from .edges import kan_linear_edges
+from .linear import kan_linear, linear_call
+from .paths import CONV_PATHS, LINEAR_PATHS, Path
 from .recompute import kan_linear_recompute
 from .reference import kan_linear_reference
 from .row_norms import row_norm
 from .situation import Situation, autocast_dtype
 
 __all__ = [
+    "CONV_PATHS",
+    "LINEAR_PATHS",
+    "ConvCall",
     "ConvGeometry",
+    "LinearCall",
     "Path",
     "Situation",
     "autocast_dtype",
     "choose",
+    "conv_call",
     "kan_conv",
     "kan_conv_recompute",
     "kan_conv_reference",
@@ -23,5 +31,7 @@ __all__ = [
     "kan_linear_edges",
     "kan_linear_recompute",
     "kan_linear_reference",
+    "linear_call",
+    "normalised",
     "row_norm",
 ]

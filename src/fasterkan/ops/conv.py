@@ -1,4 +1,4 @@
-"""The call of the convolution: which way to compute it, chosen as for a linear layer."""
+"""The one operation of a convolution."""
 
 from __future__ import annotations
 
@@ -7,41 +7,59 @@ from collections.abc import Callable
 from torch import Tensor
 
 from ..bases import Basis, Params
-from .conv_recompute import kan_conv_recompute
-from .conv_reference import ConvGeometry, kan_conv_reference
-from .dispatch import Path, choose
+from .call import ConvCall
+from .conv_reference import ConvGeometry
+from .dispatch import choose
+from .paths import CONV_PATHS
 from .situation import Situation
-
-_CALLS: dict[str, Callable[..., Tensor]] = {"reference": kan_conv_reference, "recompute": kan_conv_recompute}
 
 
 def kan_conv(
-    z: Tensor,
+    x: Tensor,
     weight: Tensor,
     bias: Tensor | None,
     basis: Basis,
     params: Params,
     geometry: ConvGeometry,
     *,
-    path: Path = "auto",
+    norm: Callable[[Tensor], Tensor] | None = None,
+    pad: Callable[[Tensor], Tensor] | None = None,
+    path: str = "auto",
 ) -> Tensor:
     """Return y[n, o, p] = sum_ckj weight[o, c, k, j] phi_k(z[n, s p + d j, c]) + bias[o], p and j spatial positions.
 
     Args:
-        z: normalised and padded input with the channels last, [B, *S, C], float32 or float64.
+        x: with the channels last, [B, *S, C].
         weight: [O, C / groups, K, *kernel].
         bias: [O] or None.
         basis: the family of functions phi_k.
         params: its tensors by name, as `basis.init` makes them for C features.
         geometry: stride s, dilation d and the number of groups.
+        norm: makes z of x, in the same shape; None: x is z.
+        pad: puts positions around z; None: none.
         path: "auto", or one path by name; an impossible one raises.
 
     Returns:
         y [B, O, *S'] in weight's dtype, or autocast's; in memory the channels come last.
 
     Raises:
-        ValueError, RuntimeError: as `choose`.
+        ValueError, RuntimeError: as `choose`; the norm does not keep the shape.
     """
-    tensors = [t for t in (z, weight, bias, *params.values()) if t is not None]
-    chosen, _ = choose(path, Situation.of(*tensors), z.device.type)
-    return _CALLS[chosen](z, weight, bias, basis, params, geometry)
+    call = conv_call(x, weight, bias, basis, params, geometry, norm, pad)
+    return choose(CONV_PATHS, path, call)[0].run(call)
+
+
+def conv_call(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    basis: Basis,
+    params: Params,
+    geometry: ConvGeometry,
+    norm: Callable[[Tensor], Tensor] | None = None,
+    pad: Callable[[Tensor], Tensor] | None = None,
+) -> ConvCall:
+    """Return the call of `kan_conv`, with who is looking at it."""
+    own = getattr(norm, "parameters", None)
+    situation = Situation.of((x, weight, bias, *params.values(), *(() if own is None else own())))
+    return ConvCall(x, norm, pad, weight, bias, basis, params, geometry, situation)

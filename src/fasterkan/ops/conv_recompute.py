@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import dataclasses
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from ..bases import Basis, Params
 from .conv_reference import ConvGeometry, as_panel, kan_conv_reference
-from .recompute import formula_grads, operand_dtype
-from .situation import Situation, no_autocast
+from .lean import Needs, lean
 
 KEEP_BYTES = 4 << 20
 """A basis [B, *S, C, K] up to this size is kept for the backward, with what its derivative needs."""
@@ -26,95 +25,72 @@ def kan_conv_recompute(
     z: Tensor, weight: Tensor, bias: Tensor | None, basis: Basis, params: Params, geometry: ConvGeometry
 ) -> Tensor:
     """Return what `kan_conv_reference` returns, without keeping the basis [B, *S, C, K]. Arguments as `kan_conv`."""
-    y: Tensor = _RecomputeConv.apply(basis, tuple(params), geometry, z, weight, bias, *params.values())
-    return y
+    return lean(_ImageChunks(basis, geometry), z, weight, bias, params)
 
 
-class _RecomputeConv(torch.autograd.Function):
-    @staticmethod
+@dataclasses.dataclass(frozen=True)
+class _ImageChunks:
+    """A `LeanOperation` on images z [B, *S, C], whose basis is made and forgotten chunk after chunk of images."""
+
+    basis: Basis
+    geometry: ConvGeometry
+
+    def formula(self, z: Tensor, weight: Tensor, params: Params) -> Tensor:
+        return kan_conv_reference(z, weight, None, self.basis, params, self.geometry)
+
+    def bias_gradient(self, dy: Tensor, dtype: torch.dtype) -> Tensor:
+        return dy.sum((0, *range(2, dy.dim())), dtype=dtype)
+
     def forward(
-        ctx: Any,
-        basis: Basis,
-        names: tuple[str, ...],
-        geometry: ConvGeometry,
+        self, z: Tensor, weight: Tensor, bias: Tensor | None, params: Params, dtype: torch.dtype, needs: Needs
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        w, b = _kernel(weight, dtype), None if bias is None else bias.to(dtype)
+        sizes = self.geometry.output_sizes(z.shape[1:-1], weight.shape[3:])
+        y = torch.empty(z.shape[0], *sizes, weight.shape[0], dtype=dtype, device=z.device).movedim(-1, 1)
+        kept: tuple[Tensor, ...] = ()
+        differentiated = needs.get("z") or any(needs[k] for k in params)
+        for images in _chunks(z, self.basis):
+            phi, saved = self.basis.evaluate_for_vjp(z[images], params)
+            y[images] = self.geometry.convolve(as_panel(phi.to(dtype)), w, b)
+            if phi.shape[0] == z.shape[0] and phi.numel() * phi.element_size() <= KEEP_BYTES:
+                kept = (phi, *saved) if differentiated else (phi,) if needs.get("weight") else ()
+        return y, kept
+
+    def gradients(
+        self,
         z: Tensor,
         weight: Tensor,
-        bias: Tensor | None,
-        *tensors: Tensor,
-    ) -> Tensor:
-        params = dict(zip(names, tensors, strict=True))
-        needs = dict(zip(("z", "weight", "bias", *names), ctx.needs_input_grad[3:], strict=True))
-        dtype = operand_dtype(weight)
-        ctx.basis, ctx.names, ctx.geometry, ctx.needs, ctx.dtype = basis, names, geometry, needs, dtype
-        ctx.bias_dtype = None if bias is None else bias.dtype
-        with no_autocast(z):
-            w, b = _kernel(weight, dtype), None if bias is None else bias.to(dtype)
-            sizes = geometry.output_sizes(z.shape[1:-1], weight.shape[3:])
-            y = torch.empty(z.shape[0], *sizes, weight.shape[0], dtype=dtype, device=z.device).movedim(-1, 1)
-            kept: tuple[Tensor, ...] = ()
-            differentiated = needs["z"] or any(needs[k] for k in names)
-            for images in _chunks(z, basis):
-                phi, saved = basis.evaluate_for_vjp(z[images], params)
-                y[images] = geometry.convolve(as_panel(phi.to(dtype)), w, b)
-                if phi.shape[0] == z.shape[0] and phi.numel() * phi.element_size() <= KEEP_BYTES:
-                    kept = (phi, *saved) if differentiated else (phi,) if needs["weight"] else ()
-            ctx.save_for_backward(z, weight, *tensors, *kept)
-            return y
-
-    @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        z, weight, *rest = ctx.saved_tensors
-        params, needs = dict(zip(ctx.names, rest, strict=False)), ctx.needs
-        kept = tuple(rest[len(params) :])
-        with no_autocast(z):
-            dbias = dy.sum((0, *range(2, dy.dim())), dtype=ctx.bias_dtype) if needs["bias"] else None
-            if torch.is_grad_enabled() or Situation.of(dy).transformed:
-                basis, geometry = ctx.basis, ctx.geometry
-                grads = formula_grads(
-                    lambda z, w, p: kan_conv_reference(z, w, None, basis, p, geometry),
-                    *(z, weight, params, needs, dy, ctx.dtype),
-                )
-            else:
-                grads = _lean_grads(ctx.basis, z, weight, params, ctx.geometry, needs, dy, ctx.dtype, kept)
-        return None, None, None, grads.get("z"), grads.get("weight"), dbias, *(grads.get(k) for k in ctx.names)
-
-
-def _lean_grads(
-    basis: Basis,
-    z: Tensor,
-    weight: Tensor,
-    params: Params,
-    geometry: ConvGeometry,
-    needs: Mapping[str, bool],
-    dy: Tensor,
-    dtype: torch.dtype,
-    kept: tuple[Tensor, ...],
-) -> dict[str, Tensor]:
-    """The gradients that are needed, by name, chunk after chunk of images; their sums are float32 or more."""
-    wrt = frozenset(k for k in ("z", *params) if needs[k])
-    w = _kernel(weight, dtype)  # [O, C / groups * K, *kernel]
-    dz = torch.empty_like(z) if needs["z"] else None
-    dw = torch.zeros_like(w, dtype=z.dtype) if needs["weight"] else None
-    dparams = {k: torch.zeros_like(params[k], dtype=z.dtype) for k in params if needs[k]}
-    for images in _chunks(z, basis):
-        phi, saved = (kept[0], kept[1:]) if kept else basis.evaluate_for_vjp(z[images], params)  # phi [b, *S, C, K]
-        wanted = (bool(wrt), dw is not None)
-        dpanel, dw_images = geometry.gradients(dy[images], as_panel(phi.to(dtype)), w, wanted)
-        if dw is not None and dw_images is not None:
-            dw += dw_images
-        if dpanel is not None:
-            dphi = dpanel.movedim(1, -1).to(z.dtype).reshape(phi.shape)
-            dz_images, found = basis.vjp(z[images], params, phi, saved, dphi, wrt)
-            if dz is not None and dz_images is not None:
-                dz[images] = dz_images
-            for name, value in found.items():
-                dparams[name] += value
-    grads = {k: g.to(params[k].dtype) for k, g in dparams.items()}
-    if dz is not None:
-        grads["z"] = dz
-    if dw is not None:
-        grads["weight"] = dw.contiguous().view(weight.shape).to(weight.dtype)
-    return grads
+        params: Params,
+        kept: tuple[Tensor, ...],
+        dy: Tensor,
+        dtype: torch.dtype,
+        needs: Needs,
+    ) -> dict[str, Tensor]:
+        """Their sums over chunks of images are float32 or more."""
+        wrt = frozenset(k for k in ("z", *params) if needs[k])
+        w = _kernel(weight, dtype)  # [O, C / groups * K, *kernel]
+        dz = torch.empty_like(z) if needs["z"] else None
+        dw = torch.zeros_like(w, dtype=z.dtype) if needs["weight"] else None
+        dparams = {k: torch.zeros_like(params[k], dtype=z.dtype) for k in params if needs[k]}
+        for images in _chunks(z, self.basis):
+            phi, saved = (kept[0], kept[1:]) if kept else self.basis.evaluate_for_vjp(z[images], params)
+            wanted = (bool(wrt), dw is not None)
+            dpanel, dw_images = self.geometry.gradients(dy[images], as_panel(phi.to(dtype)), w, wanted)
+            if dw is not None and dw_images is not None:
+                dw += dw_images
+            if dpanel is not None:
+                dphi = dpanel.movedim(1, -1).to(z.dtype).reshape(phi.shape)  # [b, *S, C, K]
+                dz_images, found = self.basis.vjp(z[images], params, phi, saved, dphi, wrt)
+                if dz is not None and dz_images is not None:
+                    dz[images] = dz_images
+                for name, value in found.items():
+                    dparams[name] += value
+        grads = {k: g.to(params[k].dtype) for k, g in dparams.items()}
+        if dz is not None:
+            grads["z"] = dz
+        if dw is not None:
+            grads["weight"] = dw.contiguous().view(weight.shape).to(weight.dtype)
+        return grads
 
 
 def _kernel(weight: Tensor, dtype: torch.dtype) -> Tensor:

@@ -28,7 +28,7 @@ def row_norm(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, *, cent
         eps: in units of x squared.
         center: m is the mean of the row (LayerNorm); else 0 (RMSNorm).
     """
-    situation = Situation.of(*(t for t in (x, weight, bias) if t is not None))
+    situation = Situation.of((x, weight, bias))
     if situation.compiling:
         return _fused(x, weight, bias, eps, center)
     if situation.transformed or situation.dual:
@@ -78,7 +78,7 @@ class _RowNorm(torch.autograd.Function):
     def backward(ctx: Any, dz: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, bias, *moments = ctx.saved_tensors
         needs = ctx.needs_input_grad[:3]
-        if torch.is_grad_enabled() or Situation.of(dz).transformed:
+        if torch.is_grad_enabled() or Situation.of((dz,)).transformed:
             return *_formula_grads(x, weight, bias, ctx.eps, ctx.center, dz, needs), None, None
         if not ctx.center:
             return *_rms_grads(x, weight, ctx.eps, dz, needs), None, None, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -10,9 +11,11 @@ import torch
 import torch.autograd.forward_ad as forward_ad
 from torch import Tensor
 
+from .._torch import forward_mode_is_active, is_batched_gradient, private_backend, transform_is_active
+
 _AUTOCAST_DEVICES = frozenset(
     kind
-    for kind in ("cpu", "cuda", "xpu", "mps", "hpu", "maia", "mtia", "xla", torch._C._get_privateuse1_backend_name())
+    for kind in ("cpu", "cuda", "xpu", "mps", "hpu", "maia", "mtia", "xla", private_backend())
     if torch.amp.is_autocast_available(kind)
 )
 """Device types that have an autocast; asked once, since torch.compile cannot trace the question before PyTorch 2.12."""
@@ -30,21 +33,39 @@ class Situation:
     """An input carries a forward-mode tangent."""
 
     @classmethod
-    def of(cls, *tensors: Tensor) -> Situation:
+    def of(cls, tensors: Iterable[Tensor | None]) -> Situation:
         """Look at the call at hand; `tensors` are all that it may be differentiated by."""
         if torch.compiler.is_compiling() or torch.jit.is_tracing():
-            return cls(compiling=True)
-        # torch has no public question for either: its own autograd.Function.apply asks the first, and the second is
-        # how is_grads_batched=True and torch.autograd.functional's vectorize=True call a backward.
-        functorch = torch._C._are_functorch_transforms_active()
-        if functorch or any(torch._C._functorch.is_legacy_batchedtensor(t) for t in tensors):
-            return cls(transformed=True)
-        return cls(dual=any(forward_ad.unpack_dual(t).tangent is not None for t in tensors))
+            return _COMPILING
+        if transform_is_active():
+            return _TRANSFORMED
+        known = [t for t in tensors if t is not None]
+        if any(map(is_batched_gradient, known)):
+            return _TRANSFORMED
+        if forward_mode_is_active() and any(forward_ad.unpack_dual(t).tangent is not None for t in known):
+            return _DUAL
+        return PLAIN
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why only the formula itself may be computed; None in a plain eager call."""
+        if self.compiling:
+            return "the formula is traced by torch.compile, export or jit.trace"
+        if self.transformed:
+            return "a torch.func transform differentiates the formula itself"
+        return "forward-mode derivatives follow the formula itself" if self.dual else None
+
+
+PLAIN = Situation()
+_COMPILING, _TRANSFORMED, _DUAL = Situation(compiling=True), Situation(transformed=True), Situation(dual=True)
 
 
 def no_autocast(x: Tensor) -> AbstractContextManager[Any]:
     """Return a context without autocast on x's device; entering it costs nothing where autocast is off already."""
-    return nullcontext() if autocast_dtype(x) is None else torch.autocast(x.device.type, enabled=False)
+    return _NOTHING if autocast_dtype(x) is None else torch.autocast(x.device.type, enabled=False)
+
+
+_NOTHING: AbstractContextManager[Any] = nullcontext()
 
 
 def autocast_dtype(x: Tensor) -> torch.dtype | None:

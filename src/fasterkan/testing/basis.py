@@ -134,6 +134,39 @@ class BasisBattery:
         slope = torch.func.jvp(lambda v: self.formula(v, params), (z,), (torch.ones_like(z),))[1]
         torch.testing.assert_close(self.basis.derivative(z, params), slope, rtol=1e-10, atol=1e-10)
 
+    def test_local_functions_are_those_that_are_not_zero(self) -> None:
+        z, params = self.points(64), self.params()
+        z[3, 1] = math.nan
+        found = self.basis.local(z, params)
+        if found is None:
+            return
+        index, value, slope = found
+        assert index.dtype == torch.int64 and index.shape == value.shape == slope.shape == (*z.shape, index.shape[-1])
+        assert int(index.min()) >= 0 and int(index.max()) < self.basis.num_basis
+        assert bool((index.sort(-1).values.diff() > 0).all()), "a function comes twice"
+        nothing = (z - z).unsqueeze(-1).expand(*z.shape, self.basis.num_basis)  # NaN where z is
+        expected = self.formula(z, params)
+        finite = torch.isfinite(z)
+        for part, whole in ((value, expected), (slope, self.basis.derivative(z, params))):
+            spread = nothing.scatter(-1, index, part)
+            torch.testing.assert_close(spread[finite], whole[finite], rtol=1e-10, atol=1e-10)
+        assert torch.isnan(value[3, 1]).all() and torch.isnan(slope[3, 1]).all()
+
+    def test_range_is_where_the_functions_are(self) -> None:
+        start = self.basis.range_of(self.basis.init(I_FEATURES, O_FEATURES, dtype=torch.float64))
+        for end, first in zip(start, self.basis.grid_range, strict=True):
+            assert end.shape in ((), (I_FEATURES,))
+            torch.testing.assert_close(end.double(), torch.full_like(end.double(), first), rtol=1e-12, atol=1e-12)
+        params = self.params()
+        before = self.basis.range_of(params)
+        center, scale = torch.tensor([0.5, -2.0, 30.0]).double(), torch.tensor([2.0, 0.25, 1e-3]).double()
+        try:
+            folded, tensors = self.basis.fold(params, center, scale)
+        except ValueError:
+            return
+        for end, old in zip(folded.range_of(tensors), before, strict=True):
+            torch.testing.assert_close(end.expand(I_FEATURES), old.double() / scale + center, rtol=1e-12, atol=1e-12)
+
     def test_vjp_is_the_gradient_of_the_formula(self) -> None:
         z, params = self.points().requires_grad_(), self.params(learn=True)
         phi = self.formula(z, params)

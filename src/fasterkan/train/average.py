@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from .._torch import lerp_all_
+
 
 class Average:
     """The exponential moving average of every floating-point tensor of a model, statistics of batch norms included.
@@ -31,7 +33,7 @@ class Average:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Follow the model after step number `step`, from 1."""
-        torch._foreach_lerp_(*self._pairs, 1 - min(self.decay, step / (step + 9)))
+        lerp_all_(*self._pairs, 1 - min(self.decay, step / (step + 9)))
         self._copy(self._live, self.tensors, self._others)
 
     @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from typing import Any
 
@@ -36,38 +35,39 @@ def compact(masked: Masked, x: Tensor) -> KAN:
         if not bool(alive.any()):
             alive[0] = True
     with as_evaluated(net):
-        inner = net.kept_inputs is not None
-        columns = x[:, net.kept_inputs] if inner else x
-        steps = walk(net, _scattered(net, torch.where(masked.dead, masked.columns, columns), x))
-        constants = [masked.columns, *(step.y[0] for step in steps[:-1])]
+        steps = walk(net, masked.fixed(x))
+        constants = [net.kan_layers()[0].selected(masked.columns), *(step.y[0] for step in steps[:-1])]
     return _rebuilt(net, [*kept, torch.ones(masks[-1].shape[0], dtype=torch.bool)], constants)
-
-
-def _scattered(net: KAN, columns: Tensor, x: Tensor) -> Tensor:
-    """The columns that the network takes back in the places where it looks for them."""
-    return columns if net.kept_inputs is None else x.index_copy(1, net.kept_inputs, columns)
 
 
 def _rebuilt(net: KAN, kept: list[Tensor], constants: list[Tensor]) -> KAN:
     """A network of the kept nodes; `constants` are the values of the others, which row norms go on counting."""
     layers = net.kan_layers()
-    descriptions = [_norm_description(layer, alive) for layer, alive in zip(layers, kept, strict=False)]
-    made = KAN(
-        [int(alive.sum()) for alive in kept],
-        layers[0].basis,
-        norm=descriptions,
-        base=net.base,
-        bias=True,
-        device=layers[0].weight.device,
-        dtype=layers[0].weight.dtype,
-        generator=torch.Generator(layers[0].weight.device),  # the weights drawn are replaced; leave torch's own alone
-    )
+    specs = [
+        dataclasses.replace(
+            layer.spec,
+            in_features=int(before.sum()),
+            out_features=int(after.sum()),
+            norm=_norm_description(layer, before),
+            bias=True,
+            mask=False,
+            kept_inputs=None if number else _kept_columns(layer, before),
+            input_width=None if number else layer.input_width,
+        )
+        for number, (layer, before, after) in enumerate(zip(layers, kept[:-1], kept[1:], strict=True))
+    ]
+    like = layers[0].weight
+    drawn = torch.Generator(like.device)  # the weights drawn are replaced; leave torch's own random state alone
+    made = KAN.from_specs(specs, device=like.device, dtype=like.dtype, generator=drawn)
     for new, old, before, after, fixed in zip(made.kan_layers(), layers, kept[:-1], kept[1:], constants, strict=True):
-        _copy_layer(new, old, after.to(old.weight.device), before.to(old.weight.device), fixed.to(old.weight.device))
-    if net.kept_inputs is not None or not bool(kept[0].all()):
-        columns = kept[0].nonzero().flatten()
-        made.take_inputs(columns if net.kept_inputs is None else net.kept_inputs.cpu()[columns], net.layers_hidden[0])
+        _copy_layer(new, old, after.to(like.device), before.to(like.device), fixed.to(like.device))
     return made.eval()
+
+
+def _kept_columns(layer: KANLinear, alive: Tensor) -> tuple[int, ...] | None:
+    """The columns of x that a layer of these inputs takes; None: all."""
+    columns = torch.arange(layer.in_features) if layer.kept_inputs is None else layer.kept_inputs.cpu()
+    return None if len(columns) == layer.input_width and bool(alive.all()) else tuple(columns[alive].tolist())
 
 
 def _norm_description(layer: KANLinear, alive: Tensor) -> Any:
@@ -87,14 +87,13 @@ def _norm_description(layer: KANLinear, alive: Tensor) -> Any:
 
 def _copy_layer(new: KANLinear, old: KANLinear, after: Tensor, before: Tensor, fixed: Tensor) -> None:
     """Copy what is left of a layer: outputs `after` [O] and inputs `before` [I], both booleans."""
-    new.set_basis(old.basis, cut_tensors(old, after, before))
-    new.weight = nn.Parameter(old.weight.detach()[after][:, before])  # each layer has functions of its own number
+    new.set_functions(old.basis, cut_tensors(old, after, before), old.weight[after][:, before])
     with torch.no_grad():
         if new.base_weight is not None and old.base_weight is not None:
             new.base_weight.copy_(old.base_weight[after][:, before])
         if new.bias is not None:
             new.bias.copy_(torch.zeros_like(new.bias) if old.bias is None else old.bias[after])
-    new.base, new.path, new.xavier_gain = copy.deepcopy(old.base), old.path, old.xavier_gain
+    new.path = old.path
     if isinstance(new.norm, nn.Module) and isinstance(old.norm, nn.Module):
         state = {k: t[before] if t.dim() else t for k, t in old.norm.state_dict().items() if k != "absent_values"}
         if isinstance(old.norm, RowNorm) and new.norm.absent_values is not None:
@@ -103,8 +102,6 @@ def _copy_layer(new: KANLinear, old: KANLinear, after: Tensor, before: Tensor, f
                 gone if old.norm.absent_values is None else torch.cat([old.norm.absent_values, gone])
             )
         new.norm.load_state_dict(state)
-        if isinstance(new.norm, FeatureScaling) and isinstance(old.norm, FeatureScaling):
-            new.norm.target, new.norm.mode, new.norm.initial = old.norm.target, old.norm.mode, old.norm.initial
         for theirs, ours in zip(old.norm.parameters(), new.norm.parameters(), strict=True):
             ours.requires_grad_(theirs.requires_grad)
     if old.mask is not None and not bool((mask := old.mask[after][:, before]).all()):

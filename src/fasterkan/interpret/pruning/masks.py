@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...models import KAN
-from .._panel import moments
+from ...nn.edge_functions import moments
 from .._walk import Step, walk
 
 Masks = list[Tensor]
@@ -19,7 +19,7 @@ Masks = list[Tensor]
 
 @dataclasses.dataclass(frozen=True)
 class Means:
-    """Mean output of each edge [O, I] a layer, and mean of the network's columns [I], over the data."""
+    """Mean output of each edge [O, I] a layer, and mean of the columns of x [W], over the data."""
 
     edges: list[Tensor]
     columns: Tensor
@@ -46,7 +46,7 @@ def close(masks: Masks) -> Masks:
 def means_of(net: KAN, x: Tensor) -> Means:
     """Return what removed edges and columns are replaced by."""
     steps: list[Step] = walk(net, x)
-    return Means([moments(step.layer, step.x.detach())[0] for step in steps], steps[0].x.detach().mean(0))
+    return Means([moments(step.layer, step.x.detach())[0] for step in steps], x.detach().mean(0))
 
 
 class Masked(nn.Module):
@@ -70,12 +70,14 @@ class Masked(nn.Module):
                 with torch.no_grad():
                     layer.bias += (mean * removed).sum(1).to(layer.bias.dtype)
                 layer.set_mask(mask)
-        self.dead, self.columns = ~masks[0].any(0), means.columns
+        self.columns, dead = means.columns, ~masks[0].any(0)
+        if net.kept_inputs is not None:
+            dead = torch.zeros_like(means.columns, dtype=torch.bool).index_copy(0, net.kept_inputs, dead)
+        self.dead = dead
+
+    def fixed(self, x: Tensor) -> Tensor:
+        """Return x [N, W] with the means in the columns that have no edges left."""
+        return torch.where(self.dead, self.columns, x)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.net.kept_inputs is not None:
-            x = x[:, self.net.kept_inputs]
-        x = torch.where(self.dead, self.columns, x)
-        for layer in self.net.layers:
-            x = layer(x)
-        return x
+        return self.net(self.fixed(x))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import torch
 from torch import Tensor
 
 from ...models import KAN
 from ...nn import FeatureScaling, KANLinear
-from .._panel import panel
+from ...nn.edge_functions import panel
 from .._walk import as_evaluated, walk
 from .masks import full_masks
 
@@ -59,23 +60,16 @@ def _like(net: KAN, number: int) -> KAN:
     """A copy of the network with one layer less at `number`."""
     made = copy.deepcopy(net)
     first, second = made.kan_layers()[number : number + 2]
-    layer = KANLinear(
-        first.in_features,
-        second.out_features,
-        first.basis,
-        norm=first.norm,
-        base=first.base,
-        device=first.weight.device,
-        dtype=first.weight.dtype,
-        generator=torch.Generator(first.weight.device),  # the weights drawn are replaced; leave torch's own alone
-    ).eval()
-    layer.set_basis(first.basis, {name: t.detach().clone() for name, t in first.basis_tensors().items()})
-    layer.path = first.path
+    like = first.weight
+    spec = dataclasses.replace(
+        first.spec, out_features=second.out_features, bias=True, mask=False, output_names=second.output_names
+    )
+    drawn = torch.Generator(like.device)  # the weights drawn are replaced; leave torch's own random state alone
+    layer = KANLinear.from_spec(spec, device=like.device, dtype=like.dtype, generator=drawn).eval()
+    layer.norm, layer.base, layer.path = first.norm, first.base, first.path
+    layer.set_functions(first.basis, first.basis_tensors(), torch.zeros_like(layer.weight))
     made.layers[number] = layer
     del made.layers[number + 1]
-    made.layers_hidden = (*made.layers_hidden[: number + 1], *made.layers_hidden[number + 2 :])
-    if isinstance(made.norm, list):
-        del made.norm[number + 1]
     return made
 
 

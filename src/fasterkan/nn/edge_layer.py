@@ -1,0 +1,240 @@
+"""What a layer of O x I edges is made of: its tensors, its description, and which edges and columns are left."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, TypeVar, get_args
+
+import torch
+from torch import Tensor, nn
+
+from .._check import whole_number
+from ..bases import Basis
+from .after import After, build_after
+from .base_branch import Base, named_base, resolve_base
+from .init import base_weight_std, draw_weights
+from .layer import KANLayer
+from .layer_spec import BaseInput, LayerSpec
+from .norm import Norm, build_norm, described, start_of
+
+L = TypeVar("L", bound="EdgeLayer")
+
+
+class EdgeLayer(KANLayer):
+    """The tensors of a `KANLinear`, which documents the arguments; what it computes is written there."""
+
+    bias: Tensor | None
+    base_weight: Tensor | None
+    mask: Tensor | None
+    kept_inputs: Tensor | None
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        basis: Basis,
+        *,
+        norm: Norm,
+        base: Base,
+        base_input: BaseInput,
+        bias: bool,
+        after: str | None,
+        device: torch.device | str | None,
+        dtype: torch.dtype | None,
+        generator: torch.Generator | None,
+    ) -> None:
+        super().__init__()
+        self.in_features = whole_number("KANLinear", "in_features", in_features, 1)
+        self.out_features = whole_number("KANLinear", "out_features", out_features, 1)
+        if not isinstance(basis, Basis):
+            raise TypeError(f"KANLinear: basis must be a Basis such as fk.RSWAF(num_grids=8), got {basis!r}")
+        if dtype is not None and not dtype.is_floating_point:
+            raise TypeError(f"KANLinear: dtype must be a floating-point dtype, got {dtype}")
+        if base_input not in get_args(BaseInput):
+            raise ValueError(f'KANLinear: base_input must be "x" or "z", got {base_input!r}')
+        factory: dict[str, Any] = {"device": device, "dtype": dtype}
+        shape = (self.out_features, self.in_features)
+        self.weight = nn.Parameter(torch.empty(*shape, basis.num_basis, **factory))
+        self.base, self.base_input = resolve_base(base), base_input
+        has_base = self.base is not None
+        self.register_parameter("base_weight", nn.Parameter(torch.empty(*shape, **factory)) if has_base else None)
+        self.register_parameter("bias", nn.Parameter(torch.empty(self.out_features, **factory)) if bias else None)
+        self._start_basis(basis, **factory)
+        self.norm = build_norm(norm, self.in_features, basis, **factory)
+        self.after: After | None = build_after(after, self.out_features, **factory)
+        self.register_buffer("mask", None)
+        self.register_buffer("kept_inputs", None, persistent=False)
+        self.input_width = self.in_features
+        self.input_names: tuple[str, ...] | None = None
+        self.output_names: tuple[str, ...] | None = None
+        self.path: str = "auto"
+        self.xavier_gain: float | None = None
+        self.reset_parameters(generator)
+
+    @classmethod
+    def from_spec(
+        cls: type[L],
+        spec: LayerSpec,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> L:
+        """Return a fresh layer that is what `spec` says, with weights drawn anew.
+
+        Modules in the description, of the norm or the base branch, are copied.
+        """
+        options = {name: copy.deepcopy(getattr(spec, name)) for name in ("norm", "base", "base_input", "bias", "after")}
+        factory: dict[str, Any] = {"device": device, "dtype": dtype, "generator": generator}
+        layer = cls(spec.in_features, spec.out_features, spec.basis, **options, **factory)
+        if spec.xavier_gain is not None:
+            layer.xavier_gain = spec.xavier_gain
+            layer.reset_parameters(generator)
+        if spec.kept_inputs is not None:
+            layer.take_inputs(spec.kept_inputs, spec.in_features if spec.input_width is None else spec.input_width)
+        if spec.mask:
+            layer.mask = torch.ones(spec.out_features, spec.in_features, dtype=torch.bool, device=device)
+        layer.input_names, layer.output_names = spec.input_names, spec.output_names
+        return layer
+
+    @property
+    def spec(self) -> LayerSpec:
+        """What this layer is now; `from_spec` makes it again, with other numbers."""
+        return LayerSpec(
+            in_features=self.in_features,
+            out_features=self.out_features,
+            basis=self.basis,
+            norm=described(self.norm),
+            base=named_base(self.base),
+            base_input=self.base_input,
+            bias=self.bias is not None,
+            after=None if self.after is None else self.after.name,
+            mask=self.mask is not None,
+            kept_inputs=None if self.kept_inputs is None else tuple(self.kept_inputs.tolist()),
+            input_width=None if self.input_width == self.in_features else self.input_width,
+            input_names=self.input_names,
+            output_names=self.output_names,
+            xavier_gain=self.xavier_gain,
+        )
+
+    def widths(self) -> tuple[int, int]:
+        return self.in_features, self.out_features
+
+    def weight_shape(self, num_basis: int) -> tuple[int, ...]:
+        return self.out_features, self.in_features, num_basis
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw W and V from normal distributions for which y has variance 1, set b to 0 and the basis to its start."""
+        start = self.basis.init(self.in_features, self.out_features, self.weight.device, self.weight.dtype)
+        with torch.no_grad():
+            for name, tensor in start.items():
+                getattr(self, name).copy_(tensor)
+        share = 1.0 if self.base is None else 0.5**0.5
+        if self.xavier_gain is None:
+            z = start_of(self.norm, self.basis)
+            draw_weights(self.weight, self.basis, self.in_features, z, share=share, generator=generator)
+        else:
+            nn.init.xavier_uniform_(self.weight.flatten(1), self.xavier_gain, generator)
+        if self.base is not None and self.base_weight is not None:
+            std = share * base_weight_std(self.base, self.in_features)
+            nn.init.normal_(self.base_weight, std=std, generator=generator)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+        self.set_mask(self.mask)
+
+    def set_mask(self, mask: Tensor | None) -> None:
+        """Switch edges off: their weights become 0 and stay 0 in training; None lets all of them learn again.
+
+        The mask is saved with the layer. It costs one product of the size of the weights in each forward, nothing
+        where it is None.
+
+        Args:
+            mask: True for the edges that are left, [O, I].
+
+        Raises:
+            TypeError, ValueError: no boolean tensor, or of another shape.
+        """
+        if mask is None:
+            self.mask = None
+            return
+        shape = (self.out_features, self.in_features)
+        if not isinstance(mask, Tensor):
+            raise TypeError(f"KANLinear.set_mask: mask must be a tensor of booleans, got {type(mask).__name__}")
+        if mask.dtype != torch.bool:
+            raise TypeError(f"KANLinear.set_mask: mask must be a tensor of booleans, got {mask.dtype}")
+        if mask.shape != shape:
+            raise ValueError(f"KANLinear.set_mask: mask is {tuple(mask.shape)}, expected [O, I] = {shape}")
+        self.mask = mask.to(self.weight.device, copy=True)
+        with torch.no_grad():
+            self.weight.mul_(self.mask.unsqueeze(-1))
+            if self.base_weight is not None:
+                self.base_weight.mul_(self.mask)
+
+    def take_inputs(self, columns: Tensor | Sequence[int], width: int) -> None:
+        """Let the layer see some columns of x only; x then has `width` of them.
+
+        Args:
+            columns: their numbers in increasing order, as many as the layer has in_features.
+            width: how many columns x has.
+
+        Raises:
+            ValueError: numbers that do not increase within 0 ... width - 1, or too many or too few of them.
+        """
+        found = columns.tolist() if isinstance(columns, Tensor) else [int(c) for c in columns]
+        if found != sorted({c for c in found if 0 <= c < width}) or len(found) != self.in_features:
+            raise ValueError(
+                f"take_inputs: columns must be {self.in_features} increasing numbers within 0 ... {width - 1}, got "
+                f"{found[:10]}"
+            )
+        device = "cpu" if self.weight.is_meta else self.weight.device  # of a layer still without numbers they are known
+        every = width == self.in_features
+        self.kept_inputs = None if every else torch.tensor(found, dtype=torch.int64, device=device)
+        self.input_width = width
+
+    def set_names(self, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None) -> None:
+        """Name the columns of x and the outputs; None leaves them without names.
+
+        Raises:
+            TypeError, ValueError: no strings, or another number of names.
+        """
+        names = check_names("KANLinear", "inputs", inputs, self.input_width)
+        self.output_names = check_names("KANLinear", "outputs", outputs, self.out_features)
+        self.input_names = names
+
+    def selected(self, x: Tensor) -> Tensor:
+        """Return the columns of x that have edges, [..., I]."""
+        return x if self.kept_inputs is None else x[..., self.kept_inputs]
+
+    def check_input(self, x: Tensor) -> None:
+        """Raise TypeError or ValueError unless the layer can take x."""
+        self._check_tensor(x)
+        if x.dim() == 0 or x.shape[-1] != self.input_width:
+            got = f"{x.shape[-1]} features" if x.dim() else "no dimension"
+            name = "in_features" if self.kept_inputs is None else "input_width"
+            raise ValueError(f"KANLinear: x has {got}, {name} is {self.input_width} (x is {tuple(x.shape)})")
+        self._check_dtype(x)
+
+    def extra_repr(self) -> str:
+        base = "" if self.base is None else f", base={getattr(self.base, '__name__', self.base)}"
+        if self.base is not None and self.base_input != "x":
+            base += f", base_input={self.base_input!r}"
+        kept = "" if self.kept_inputs is None else f", {self.in_features} of {self.input_width} inputs kept"
+        widths = f"{self.in_features}, {self.out_features}"
+        return f"{widths}, basis={self.basis}{base}, bias={self.bias is not None}{kept}"
+
+
+def check_names(owner: str, what: str, names: Sequence[str] | None, count: int) -> tuple[str, ...] | None:
+    """Return names as a tuple, None for None.
+
+    Raises:
+        TypeError, ValueError: one is no string, or there are not `count` of them.
+    """
+    if names is None:
+        return None
+    found = tuple(names)
+    if isinstance(names, str) or not all(isinstance(name, str) for name in found):
+        raise TypeError(f"{owner}.set_names: {what} must be a list of strings, got {names!r}")
+    if len(found) != count:
+        raise ValueError(f"{owner}.set_names: there are {count} {what}, got {len(found)} names: {list(found)[:10]}")
+    return found

@@ -1,0 +1,82 @@
+"""One call of a layer or a convolution, with all that a path may look at before it takes it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..bases import Basis, Params
+from .conv_reference import ConvGeometry
+from .situation import Situation
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearCall:
+    """y[..., o] = sum_ik weight[o, i, k] phi_k(norm(x)[..., i]) + bias[o], phi_oik where `basis.per_edge`."""
+
+    x: Tensor
+    """[..., I], as the layer was given it."""
+    norm: Callable[[Tensor], Tensor] | None
+    """Makes z [..., I] of x; None: x is z."""
+    weight: Tensor
+    """[O, I, K]."""
+    bias: Tensor | None
+    """[O]."""
+    basis: Basis
+    params: Params
+    """The basis' tensors by name, in any floating-point dtype."""
+    situation: Situation
+    """Who is looking."""
+
+    def normalised(self) -> tuple[Tensor, Params]:
+        """Return z [..., I], float32 or more, and the basis' tensors in its dtype."""
+        z = normalised(self.x, self.norm)
+        return z, in_dtype(self.params, z.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvCall:
+    """y[n, o, p] = sum_ckj weight[o, c, k, j] phi_k(z[n, s p + d j, c]) + bias[o], z = pad(norm(x))."""
+
+    x: Tensor
+    """[B, *S, C]: the channels last."""
+    norm: Callable[[Tensor], Tensor] | None
+    """Makes z [B, *S, C] of x; None: x is z."""
+    pad: Callable[[Tensor], Tensor] | None
+    """Puts positions around z; None: none."""
+    weight: Tensor
+    """[O, C / groups, K, *kernel]."""
+    bias: Tensor | None
+    """[O]."""
+    basis: Basis
+    params: Params
+    """The basis' tensors by name, in any floating-point dtype."""
+    geometry: ConvGeometry
+    """Stride s, dilation d and the groups."""
+    situation: Situation
+    """Who is looking."""
+
+    def normalised(self) -> tuple[Tensor, Params]:
+        """Return z [B, *S, C], padded, float32 or more, and the basis' tensors in its dtype."""
+        z = normalised(self.x, self.norm)
+        return z if self.pad is None else self.pad(z), in_dtype(self.params, z.dtype)
+
+
+def normalised(x: Tensor, norm: Callable[[Tensor], Tensor] | None) -> Tensor:
+    """Return norm(x) in float32 or more, which is what a basis is evaluated in.
+
+    Raises:
+        ValueError: the norm does not keep the shape.
+    """
+    z = x if norm is None else norm(x)
+    if z.shape != x.shape:
+        raise ValueError(f"the norm made {tuple(z.shape)} of {tuple(x.shape)}; it must keep the shape")
+    return z.to(torch.promote_types(z.dtype, torch.float32))
+
+
+def in_dtype(params: Params, dtype: torch.dtype) -> Params:
+    """Return the tensors in a dtype."""
+    return {name: tensor.to(dtype) for name, tensor in params.items()}
