@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import errno
+import itertools
 import json
 import os
 import pickle
@@ -412,7 +413,7 @@ def widths(*numbers: Any) -> Callable[[Path], object]:
 
     def change(config: dict[str, Any]) -> None:
         first = config["arguments"]["layers"][0]
-        pairs = zip(numbers, numbers[1:], strict=False)
+        pairs = itertools.pairwise(numbers)
         config["arguments"]["layers"] = [{**first, "in_features": i, "out_features": o} for i, o in pairs]
 
     return lambda folder: rewrite(folder, change)
