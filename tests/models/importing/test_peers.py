@@ -229,7 +229,7 @@ HOSTILE: dict[str, tuple[str, str, Callable[[State], Any], str]] = {
     ),
     "fast-extra": (
         "fast-kan", "fastkan-12-7-5", changed(layers__0__gate=torch.ones(3)),
-        "holds more than FastKAN of fast-kan: layers.0.gate",
+        "holds more than a FastKAN of fast-kan: layers.0.gate",
     ),
     "fast-shape": (
         "fast-kan", "fastkan-12-7-5", changed(layers__0__spline_linear__weight=torch.ones(7, 95)),
@@ -254,7 +254,7 @@ HOSTILE: dict[str, tuple[str, str, Callable[[State], Any], str]] = {
     "fast-is-faster": (
         "fast-kan", "fastkan-12-7-5",
         lambda s: {**{k: t for k, t in s.items() if "base" not in k}, "layers.0.rbf.inv_denominator": torch.ones(())},
-        "holds more than FastKAN of fast-kan: layers.0.rbf.inv_denominator",
+        "holds more than a FastKAN of fast-kan: layers.0.rbf.inv_denominator",
     ),
     "efficient-no-weights": (
         "efficient-kan", "efficient-12-7-5", without("layers.1.spline_weight"),
@@ -306,7 +306,7 @@ HOSTILE: dict[str, tuple[str, str, Callable[[State], Any], str]] = {
         "cheby-kan", "cheby-6-4-2", changed(chebykan1__arange=torch.arange(7) + 1),
         "holds chebykan1.arange = [1, 2, 3, 4, 5, 6, 7], expected 0 .. 6",
     ),
-    "cheby-extra": ("cheby-kan", "cheby-6-4-2", changed(head__bias=torch.ones(2)), "holds more than network"),
+    "cheby-extra": ("cheby-kan", "cheby-6-4-2", changed(head__bias=torch.ones(2)), "holds more than a network"),
     "kal-columns": (
         "torchkan", "kal-12-7-5", changed(poly_weights__0=torch.ones(7, 47)),
         "is no KAL_Net of torchkan: poly_weights.0 has 47 columns, expected a multiple of its 12 inputs",

@@ -150,7 +150,7 @@ HOSTILE: dict[str, tuple[Callable[[State], Any], str]] = {
     "another": (lambda s: nn.Linear(2, 3).state_dict(), "holds no MultKAN of pykan 0.2: its names are bias, wei"),
     "missing": (without("act_fun.1.scale_sp"), "lacks act_fun.1.scale_sp; it has act_fun.0.coef, "),
     "missing-symbolic": (without("symbolic_fun.1.affine"), "lacks symbolic_fun.1.affine; it has act_fun.0.coef, "),
-    "extra": (changed(act_fun__0__more=torch.ones(2)), "holds more than MultKAN of pykan 0.2: act_fun.0.more"),
+    "extra": (changed(act_fun__0__more=torch.ones(2)), "holds more than a MultKAN of pykan 0.2: act_fun.0.more"),
     "shape": (
         changed(act_fun__0__mask=torch.ones(5, 2)),
         "is no MultKAN of pykan 0.2: act_fun.0.mask has shape (5, 2), expected (2, 5)",

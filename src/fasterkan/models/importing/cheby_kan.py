@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -10,20 +11,21 @@ from torch import Tensor
 from ...bases import Chebyshev
 from ...nn import LayerNorm
 from ..kan import KAN
-from .state import ForeignState, build
+from .foreign_state import ForeignState, build
 
 _COEFFICIENTS = "cheby_coeffs"
 
 
-def import_cheby_kan(file: ForeignState) -> KAN:
+def import_cheby_kan(path: Path) -> KAN:
     """Return the network of ChebyKANLayers in a file: the project has no model class, so names are the user's own.
 
     Layers and the LayerNorms between them follow one another in the order of their names, numbers by value.
 
     Args:
-        file: its tensors: `NAME.cheby_coeffs` [I, O, degree + 1], `NAME.arange`, and `NAME.weight`, `NAME.bias` of a
+        path: it holds `NAME.cheby_coeffs` [I, O, degree + 1], `NAME.arange`, and `NAME.weight`, `NAME.bias` of a
             LayerNorm in front of every layer but the first, or of none.
     """
+    file = ForeignState(path, "network of ChebyKANLayers")
     suffix = re.compile(rf"(?:.*\.)?{_COEFFICIENTS}")
     layers = sorted((name for name in file.state if suffix.fullmatch(name)), key=_natural)
     if not layers:

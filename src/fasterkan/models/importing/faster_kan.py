@@ -1,31 +1,25 @@
-"""The layout of checkpoints of the original FasterKAN: their names, what sizes they imply, and ours in their place."""
+"""Checkpoints of the original FasterKAN: FasterKAN and FasterKANvolver."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from collections.abc import Iterable, Mapping
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..._check import positive_number
+from .._features import NUM_FEATURES, ConvFeatures
 from ..fasterkan import FasterKAN
 from ..fasterkanvolver import FasterKANvolver
-from ..pretrained import CheckpointError
+from .foreign_state import ForeignState, build
+from .grids import shortest
 
-_DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
-_KEY = re.compile(r"(faster_kan_layers|layers)\.(\d+)\.(?:layernorm|rbf|spline_linear)\.")
+_NAME = "import_checkpoint"
+_KEY = re.compile(r"(faster_kan_layers|layers)\.\d+\.(?:layernorm|rbf|spline_linear)\.")
 _STEM = "feature_extractor.initial_layers"
-_LAYER = {
-    "norm.weight": "layernorm.weight",
-    "norm.bias": "layernorm.bias",
-    "grid": "rbf.grid",
-    "inv_denominator": "rbf.inv_denominator",
-    "weight": "spline_linear.weight",
-}
 _BLOCK = {
     "conv1": "conv1",
     "norm1": "bn1",
@@ -52,113 +46,100 @@ _FEATURES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class OriginalState:
-    """A state dict of the original, as it lies in the file at `path`; every method raises CheckpointError."""
+def import_faster_kan(
+    path: Path,
+    image_size: int | Sequence[int] | None = None,
+    inv_denominator: float | None = None,
+    train_grid: bool = False,
+    train_inv_denominator: bool = False,
+) -> FasterKAN | FasterKANvolver:
+    """Return the FasterKAN or the FasterKANvolver in a file of AthanasiosDelis/faster-kan.
 
-    path: Path
-    state: Mapping[str, Tensor]
+    Args:
+        path: it holds `layers.N.{layernorm.weight, layernorm.bias, rbf.grid, rbf.inv_denominator,
+            spline_linear.weight}`, for a FasterKANvolver under `faster_kan_layers` and with
+            `feature_extractor.initial_layers.*`.
+        image_size: of a FasterKANvolver; the file does not tell.
+        inv_denominator: 1/h, only for a file that holds none.
+        train_grid: learn the centres when the model is trained on.
+        train_inv_denominator: learn 1/h, likewise.
+    """
+    file = ForeignState(path, "FasterKAN and no FasterKANvolver of faster-kan")
+    lists = {match[1] for name in file.state if (match := _KEY.match(name))}
+    if len(lists) != 1:
+        raise file.holds_none("layers.0.spline_linear.weight or faster_kan_layers.0.spline_linear.weight")
+    layers = lists.pop()
+    convolutional = layers == "faster_kan_layers"
+    file.what = "FasterKANvolver" if convolutional else "FasterKAN"
+    if not convolutional and image_size is not None:
+        raise ValueError(f"{_NAME}: image_size is for a FasterKANvolver, {path} holds a FasterKAN")
+    count = file.count(rf"{layers}\.(\d+)\.", f"{layers}.0.spline_linear.weight")
+    inverse = _inverse(file, [f"{layers}.{n}.rbf.inv_denominator" for n in range(count)], inv_denominator)
+    learned = {"train_grid": train_grid, "train_inv_denominator": train_inv_denominator}
+    if not convolutional:
+        state, arguments = _kan_layers(file, layers, count, inverse)
+        return build(file, state, FasterKAN, **arguments, **learned)
+    FasterKANvolver([1], image_size=image_size, device="meta")  # what it says against image_size is no file's fault
+    features = _features(file)
+    channels = features["features.stem.weight"].shape[1]
+    head, arguments = _kan_layers(file, layers, count, inverse, NUM_FEATURES)
+    state = features | {f"head.{name}": tensor for name, tensor in head.items()}
+    arguments |= {"layers_hidden": arguments["layers_hidden"][1:], "in_channels": channels, "image_size": image_size}
+    return build(file, state, FasterKANvolver, **arguments, **learned)
 
-    @cached_property
-    def layers(self) -> str:
-        """The name of the list of KAN layers, which tells the two models apart."""
-        found = {match[1] for name in self.state if (match := _KEY.match(name))}
-        if len(found) != 1:
-            raise self.error(
-                f"holds no FasterKAN and no FasterKANvolver of faster-kan: its names are {few(self.state)}, expected "
-                "were some like layers.0.spline_linear.weight or faster_kan_layers.0.spline_linear.weight"
+
+def _inverse(file: ForeignState, names: list[str], given: float | None) -> float:
+    """Take every layer's 1/h, if the file has it, and return the one with which the original computed."""
+    if any(name in file for name in names):
+        if given is not None:
+            raise ValueError(
+                f"{_NAME}: {file.path} holds {names[0]}, which the original ignored: it computed with 1.0; leave "
+                "inv_denominator out"
             )
-        return found.pop()
-
-    @property
-    def convolutional(self) -> bool:
-        """True for a FasterKANvolver."""
-        return self.layers == "faster_kan_layers"
-
-    @cached_property
-    def count(self) -> int:
-        """The number of KAN layers."""
-        layers = self.layers
-        numbers = sorted({int(match[2]) for name in self.state if (match := _KEY.match(name))})
-        if numbers != list(range(len(numbers))):
-            raise self.error(f"lacks a layer: of {layers} it has the numbers {numbers[:8]}")
-        return len(numbers)
-
-    def arguments(self) -> dict[str, Any]:
-        """Return what the sizes and centres in the file say about the model."""
-        norms, grids, weights = (
-            [self._get(f"{self.layers}.{n}.{part}", dims) for n in range(self.count)]
-            for part, dims in (("layernorm.weight", 1), ("rbf.grid", 1), ("spline_linear.weight", 2))
+        for name in names:
+            file.take(name)
+        return 1.0
+    if given is None:
+        raise file.error(
+            "lacks rbf.inv_denominator, as files of before 17 May 2024 (and FastKAN's) do, so it does not tell 1/h; "
+            f"give it: {_NAME}(path, inv_denominator=1 / 0.33) is that version's default"
         )
-        if norms[0].dtype not in _DTYPES:
-            known = ", ".join(str(dtype).removeprefix("torch.") for dtype in _DTYPES)
-            raise self.error(f"holds {norms[0].dtype} numbers, expected one of {known}")
-        widths = [*(norm.numel() for norm in norms), weights[-1].shape[0]]
-        low, high = (shortest(end) for end in torch.aminmax(grids[0])) if grids[0].numel() else (0.0, 0.0)
-        channels = {"in_channels": self._get(f"{_STEM}.0.weight", 4).shape[1]} if self.convolutional else {}
-        return {
-            "layers_hidden": widths[1:] if self.convolutional else widths,
-            "num_grids": grids[0].numel(),
-            **({"grid_min": low, "grid_max": high} if low < high else {}),  # learned centres may have met
-            **channels,
-            "dtype": norms[0].dtype,
+    return positive_number(_NAME, "inv_denominator", given)
+
+
+def _kan_layers(
+    file: ForeignState, layers: str, count: int, inverse: float, inputs: int | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Take the KAN layers: their tensors by the names in a FasterKAN, and the arguments that they imply."""
+    state: dict[str, Tensor] = {}
+    widths: list[int] = []
+    grids: list[Tensor] = []
+    for n in range(count):
+        theirs, ours = f"{layers}.{n}", f"layers.{n}"
+        gain = file.take(f"{theirs}.layernorm.weight", widths[-1] if widths else inputs)
+        grid = file.take(f"{theirs}.rbf.grid", len(grids[0]) if grids else None)
+        weight = file.take(f"{theirs}.spline_linear.weight", None, len(gain) * len(grid))
+        state |= {
+            f"{ours}.norm.weight": gain,
+            f"{ours}.norm.bias": file.take(f"{theirs}.layernorm.bias", len(gain)),
+            f"{ours}.grid": grid,
+            f"{ours}.inv_denominator": torch.full((1,), inverse, dtype=gain.dtype),
+            f"{ours}.weight": weight.view(len(weight), len(gain), len(grid)),
         }
-
-    def convert(self, model: FasterKAN | FasterKANvolver) -> dict[str, Tensor]:
-        """Return the tensors by `model`'s names and in its shapes, once names, shapes, dtypes and values are right."""
-        wanted = {self.their_name(name): (name, tensor) for name, tensor in model.state_dict().items()}
-        if missing := set(wanted) - set(self.state):
-            raise self.error(f"lacks {few(missing)}")
-        if unexpected := set(self.state) - set(wanted):
-            raise self.error(f"holds more than a {type(model).__name__}: {few(unexpected)}")
-        converted = {}
-        for theirs, (ours, tensor) in wanted.items():
-            got = self.state[theirs]
-            shape = _their_shape(theirs, tensor)
-            if got.shape != shape or got.dtype != tensor.dtype:
-                raise self.error(
-                    f"is no {type(model).__name__}: {theirs} is {got.dtype} {tuple(got.shape)}, expected "
-                    f"{tensor.dtype} {tuple(shape)}"
-                )
-            if not bool(torch.isfinite(got).all()):
-                raise self.error(f"holds NaN or infinity in {theirs}; use an earlier checkpoint")
-            converted[ours] = got.reshape(tensor.shape).clone(memory_format=torch.contiguous_format)
-        return converted
-
-    def their_name(self, ours: str) -> str:
-        """Return the original's name of one of our tensors."""
-        if ours.startswith("features."):
-            module, _, tensor = ours.removeprefix("features.").rpartition(".")
-            return f"{_STEM}.{_FEATURES[module]}.{tensor}"
-        _, number, rest = ours.removeprefix("head.").split(".", 2)
-        return f"{self.layers}.{number}.{_LAYER[rest]}"
-
-    def error(self, words: str) -> CheckpointError:
-        """Return the error that says `words` of the file."""
-        return CheckpointError(f"{self.path} {words}")
-
-    def _get(self, name: str, dims: int) -> Tensor:
-        if name not in self.state:
-            raise self.error(f"lacks {name}; it has {few(self.state)}")
-        tensor = self.state[name]
-        if tensor.dim() != dims:
-            raise self.error(f"holds {name} of shape {tuple(tensor.shape)}, expected {dims} dimensions")
-        return tensor
+        grids.append(grid)
+        widths += [len(gain), len(weight)] if not widths else [len(weight)]
+    low, high = (shortest(end) for end in torch.aminmax(grids[0]))
+    ends = {"grid_min": low, "grid_max": high} if low < high else {}  # learned centres may have met
+    return state, {"layers_hidden": widths, "num_grids": len(grids[0]), "inv_denominator": inverse, **ends}
 
 
-def _their_shape(theirs: str, ours: Tensor) -> torch.Size:
-    if theirs.endswith("spline_linear.weight"):
-        return ours.flatten(1).shape  # [O, I * K] for [O, I, K]
-    return torch.Size() if theirs.endswith("rbf.inv_denominator") else ours.shape
-
-
-def shortest(value: Tensor) -> float:
-    """Return the shortest decimal that rounds to the stored number: -1.2, not -1.2000000476837158."""
-    return float(str((value if value.dtype == torch.float64 else value.float()).numpy()))
-
-
-def few(names: Iterable[str]) -> str:
-    """Return the first four names in order, and how many more there are."""
-    listed = sorted(names)
-    more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
-    return (", ".join(listed[:4]) or "none") + more
+def _features(file: ForeignState) -> dict[str, Tensor]:
+    """Take the convolutions: their tensors by the names in a FasterKANvolver."""
+    channels = file.take(f"{_STEM}.0.weight", None, None, None, None).shape[1]
+    state: dict[str, Tensor] = {}
+    for ours, tensor in ConvFeatures(channels, device="meta").state_dict().items():
+        module, _, kind = ours.rpartition(".")
+        theirs = f"{_STEM}.{_FEATURES[module]}.{kind}"
+        counter = kind == "num_batches_tracked"
+        state[f"features.{ours}"] = file.take_count(theirs) if counter else file.take(theirs, *tensor.shape)
+    return state

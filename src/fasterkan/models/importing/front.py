@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from ..._check import positive_number
 from ...nn.base_branch import Base, resolve_base
-from ..fasterkan import FasterKAN
 from ..fasterkanvolver import FasterKANvolver
 from ..kan import KAN
 from ..kanvolver import KANvolver
 from .cheby_kan import import_cheby_kan
-from .faster_kan import OriginalState
-from .files import read_tensors
+from .efficient_kan import import_efficient_kan
+from .fast_kan import import_fast_kan
+from .faster_kan import import_faster_kan
 from .pykan import import_pykan
-from .splines import import_efficient_kan, import_fast_kan
-from .state import ForeignState
 from .torchkan import import_torchkan
 
-SOURCES = ("faster-kan", "fast-kan", "efficient-kan", "cheby-kan", "torchkan", "pykan")
-_HOLD = {
-    "fast-kan": "FastKAN of fast-kan",
-    "efficient-kan": "KAN of efficient-kan",
-    "cheby-kan": "network of ChebyKANLayers",
-    "torchkan": "KAL_Net of torchkan",
+IMPORTERS: dict[str, Callable[..., KAN | FasterKANvolver | KANvolver]] = {
+    "faster-kan": import_faster_kan,
+    "fast-kan": import_fast_kan,
+    "efficient-kan": import_efficient_kan,
+    "cheby-kan": import_cheby_kan,
+    "torchkan": import_torchkan,
+    "pykan": import_pykan,
 }
 _NAME = "import_checkpoint"
 
@@ -85,81 +85,33 @@ def import_checkpoint(
             f"{_NAME}: path must be the name of a file, got {type(path).__name__}; write a state dict with torch.save "
             "first"
         )
-    if source not in SOURCES:
-        near = difflib.get_close_matches(str(source), SOURCES, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"{_NAME}: source {source!r} is unknown; {hint}known: {', '.join(SOURCES)}")
-    only = {
-        "faster-kan": {
-            "image_size": image_size is not None,
-            "inv_denominator": inv_denominator is not None,
-            "train_grid": train_grid,
-            "train_inv_denominator": train_inv_denominator,
-        },
-        "fast-kan, efficient-kan and torchkan": {"base_activation": base_activation is not None},
+    importer = _importer(source)
+    resolve_base(base_activation)
+    options = {
+        "image_size": image_size,
+        "inv_denominator": inv_denominator,
+        "train_grid": train_grid or None,
+        "train_inv_denominator": train_inv_denominator or None,
+        "base_activation": base_activation,
     }
-    for sources, options in only.items():
-        if (given := [name for name, on in options.items() if on]) and source not in sources.replace(",", "").split():
-            raise ValueError(f"{_NAME}: {', '.join(given)} is for {sources}, source is {source!r}; leave it out")
-    if source != "faster-kan":
-        resolve_base(base_activation)
-        return _import_peer(Path(path), source, base_activation).to(device)
-    file = OriginalState(Path(path), read_tensors(Path(path)))
-    file, inverse = _with_inverse(file, inv_denominator)
-    trained = {"inv_denominator": inverse, "train_grid": train_grid, "train_inv_denominator": train_inv_denominator}
-    model = _empty(file, image_size, **trained)
-    state = file.convert(model)
-    for name, tensor in state.items():
-        if name.endswith("inv_denominator"):
-            tensor.fill_(inverse)
-    model.load_state_dict({name: tensor.to(device) for name, tensor in state.items()}, assign=True)
-    return model.eval()
+    given = {name: value for name, value in options.items() if value is not None}
+    _check_options(source, given)
+    return importer(Path(path), **given).to(device)
 
 
-def _import_peer(path: Path, source: str, base_activation: Base) -> KAN | KANvolver:
-    """The model in a checkpoint of one of the compared systems."""
-    if source == "pykan":
-        return import_pykan(path)
-    file = ForeignState(path, read_tensors(path), _HOLD[source])
-    if source == "cheby-kan":
-        return import_cheby_kan(file)
-    if source == "torchkan":
-        return import_torchkan(file, base_activation)
-    reader = import_fast_kan if source == "fast-kan" else import_efficient_kan
-    return reader(file, "silu" if base_activation is None else base_activation)
+def _importer(source: str) -> Callable[..., KAN | FasterKANvolver | KANvolver]:
+    if source in IMPORTERS:
+        return IMPORTERS[source]
+    near = difflib.get_close_matches(str(source), IMPORTERS, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(f"{_NAME}: source {source!r} is unknown; {hint}known: {', '.join(IMPORTERS)}")
 
 
-def _with_inverse(file: OriginalState, given: float | None) -> tuple[OriginalState, float]:
-    """Return the 1/h with which the original computed, and the file with one in every layer."""
-    names = [f"{file.layers}.{n}.rbf.inv_denominator" for n in range(file.count)]
-    if any(name in file.state for name in names):
-        if given is not None:
-            raise ValueError(
-                f"{_NAME}: {file.path} holds {names[0]}, which the original ignored: it computed with 1.0; leave "
-                "inv_denominator out"
-            )
-        return file, 1.0
-    if given is None:
-        raise file.error(
-            "lacks rbf.inv_denominator, as files of before 17 May 2024 (and FastKAN's) do, so it does not tell 1/h; "
-            f"give it: {_NAME}(path, inv_denominator=1 / 0.33) is that version's default"
-        )
-    inverse = positive_number(_NAME, "inv_denominator", given)
-    added = {name: torch.ones((), dtype=next(iter(file.state.values())).dtype) for name in names}
-    return OriginalState(file.path, {**file.state, **added}), inverse
-
-
-def _empty(
-    file: OriginalState, image_size: int | Sequence[int] | None, **trained: float | bool
-) -> FasterKAN | FasterKANvolver:
-    """The model in the file without its numbers, on the meta device."""
-    arguments = {**file.arguments(), **trained}
-    if not file.convolutional and image_size is not None:
-        raise ValueError(f"{_NAME}: image_size is for a FasterKANvolver, {file.path} holds a FasterKAN")
-    if file.convolutional:
-        FasterKANvolver([1], image_size=image_size, device="meta")  # what it says against image_size is no file's fault
-        arguments["image_size"] = image_size
-    try:
-        return (FasterKANvolver if file.convolutional else FasterKAN)(**arguments, device="meta")
-    except ValueError as error:
-        raise file.error(f"holds a model that cannot be used: {error}") from error
+def _check_options(source: str, given: dict[str, Any]) -> None:
+    """Raise for options that only other sources have."""
+    users = {option: [s for s, f in IMPORTERS.items() if option in inspect.signature(f).parameters] for option in given}
+    if foreign := [option for option in given if source not in users[option]]:
+        *most, last = users[foreign[0]]
+        sources = f"{', '.join(most)} and {last}" if most else last
+        names = ", ".join(option for option in foreign if users[option] == users[foreign[0]])
+        raise ValueError(f"{_NAME}: {names} is for {sources}, source is {source!r}; leave it out")

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from torch import Tensor
 
 from ...bases import Legendre
 from ...nn.base_branch import Base, base_name
 from ..kan import KAN
 from ..kanvolver import KANvolver
-from .state import ForeignState, build
+from .foreign_state import ForeignState, build
 
 _PIXELS = 28
 
 
-def import_torchkan(file: ForeignState, base_activation: Base) -> KAN | KANvolver:
+def import_torchkan(path: Path, base_activation: Base = None) -> KAN | KANvolver:
     """Return the KAL-Net or the KANvolver in a file of 1ssb/torchkan.
 
     KAC-Net, the Chebyshev twin of KAL-Net, has the same names and shapes and cannot be told from it.
 
     Args:
-        file: its tensors.
+        path: the file.
         base_activation: what follows each layer, and in KAL-Net also of the base branch; None is "silu" for KAL-Net
             and "relu" for KANvolver. The file does not tell.
     """
+    file = ForeignState(path, "KAL_Net of torchkan")
     if any(name.startswith("spline_weights.") for name in file.state):
         raise file.error(
             "holds torchkan's KAN with splines (spline_weights, prelus); only its KAL_Net and KANvolver can be imported"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..pretrained import CheckpointError, Pretrained
-from .faster_kan import few
+from .files import read_tensors
 
 M = TypeVar("M", bound=Pretrained)
 _DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -21,13 +21,12 @@ class ForeignState:
     """The tensors in the file at `path`, and which of them were taken; every method raises CheckpointError.
 
     Args:
-        path: named in every message.
-        state: the tensors.
-        what: what the file should hold, "a FastKAN of fast-kan" say.
+        path: what `read_tensors` can read; it is named in every message.
+        what: what the file should hold, "FastKAN of fast-kan" say.
     """
 
-    def __init__(self, path: Path, state: Mapping[str, Tensor], what: str) -> None:
-        self.path, self.state, self.what = path, state, what
+    def __init__(self, path: Path, what: str) -> None:
+        self.path, self.what, self.state = path, what, read_tensors(path)
         self.dtype: torch.dtype | None = None
         self._taken: set[str] = set()
 
@@ -40,9 +39,7 @@ class ForeignState:
         """
         found = {int(match[1]) for name in self.state if (match := re.match(pattern, name))}
         if not found:
-            raise self.error(
-                f"holds no {self.what}: its names are {few(self.state)}, expected were some like {example}"
-            )
+            raise self.holds_none(example)
         if found != set(range(len(found))):
             raise self.error(f"lacks a layer: it has the numbers {sorted(found)[:8]} in names like {example}")
         return len(found)
@@ -58,7 +55,7 @@ class ForeignState:
             shape: the expected sizes.
         """
         if name not in self.state:
-            raise self.error(f"lacks {name}; it has {few(self.state)}")
+            raise self.error(f"lacks {name}; it has {_few(self.state)}")
         tensor = self.state[name]
         got = tuple(tensor.shape)
         fits = len(got) == len(shape) and all(want in (None, size) for size, want in zip(got, shape, strict=True))
@@ -81,7 +78,7 @@ class ForeignState:
             name: its name in the file.
         """
         if name not in self.state:
-            raise self.error(f"lacks {name}; it has {few(self.state)}")
+            raise self.error(f"lacks {name}; it has {_few(self.state)}")
         tensor = self.state[name]
         if tensor.dtype != torch.int64 or tensor.dim() or tensor < 0:
             raise self.error(
@@ -97,11 +94,22 @@ class ForeignState:
     def close(self) -> None:
         """Raise if a name was not taken."""
         if left := set(self.state) - self._taken:
-            raise self.error(f"holds more than {self.what}: {few(left)}")
+            raise self.error(f"holds more than a {self.what}: {_few(left)}")
+
+    def holds_none(self, example: str) -> CheckpointError:
+        """Return the error that the file holds nothing of the kind, given a name that would have been right."""
+        return self.error(f"holds no {self.what}: its names are {_few(self.state)}, expected were some like {example}")
 
     def error(self, words: str) -> CheckpointError:
         """Return the error that says `words` of the file."""
         return CheckpointError(f"{self.path} {words}")
+
+
+def _few(names: Iterable[str]) -> str:
+    """The first four names in order, and how many more there are."""
+    listed = sorted(names)
+    more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
+    return (", ".join(listed[:4]) or "none") + more
 
 
 def _shown(shape: tuple[int | str, ...]) -> str:
