@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -10,18 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import fasterkan as fk
 from fasterkan import CheckpointError, import_checkpoint
 
-MAKE = Path(__file__).parent.parent / "golden" / "make_peers.py"
-_spec = importlib.util.spec_from_file_location("golden_make_peers", MAKE)
-assert _spec is not None
-assert _spec.loader is not None
-peers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(peers)
-State = dict[str, Tensor]
+from .checkpoints import State, changed, peers, without
+
 NAMES = list(peers.ORIGINALS["pykan"][3])
 
 
@@ -121,14 +115,6 @@ def refused(prefix: Path, words: str) -> None:
     message = str(caught.value)
     assert message.startswith(f"{prefix}{words}"), message
     assert "\n" not in message
-
-
-def changed(**tensors: Any) -> Callable[[State], Any]:
-    return lambda state: {**state, **{name.replace("__", "."): t for name, t in tensors.items()}}
-
-
-def without(*names: str) -> Callable[[State], Any]:
-    return lambda state: {name: t for name, t in state.items() if name not in names}
 
 
 SYMBOLIC = torch.zeros(5, 2)
