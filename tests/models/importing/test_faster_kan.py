@@ -99,8 +99,9 @@ def test_earlier_versions_used_their_width(inverse: float, state: State, tmp_pat
         y = phi.flatten(1) @ w["spline_linear.weight"].T
     torch.testing.assert_close(net(x.float()), y.float())
     assert refused(path) == (
-        "lacks rbf.inv_denominator, as files of before 17 May 2024 (and FastKAN's) do, so it does not tell "
-        "1/h; give it: import_checkpoint(path, inv_denominator=1 / 0.33) is that version's default"
+        "lacks rbf.inv_denominator, as files of before 17 May 2024 do, so it does not tell 1/h; give it: "
+        "import_checkpoint(path, inv_denominator=1 / 0.33) is that version's default. A FastKAN without base branch "
+        "looks the same: for one, give source='fast-kan'"
     )
 
 

@@ -25,7 +25,7 @@ def import_cheby_kan(path: Path) -> KAN:
         path: it holds `NAME.cheby_coeffs` [I, O, degree + 1], `NAME.arange`, and `NAME.weight`, `NAME.bias` of a
             LayerNorm in front of every layer but the first, or of none.
     """
-    file = ForeignState(path, "network of ChebyKANLayers")
+    file = ForeignState(path, "cheby-kan", "network of ChebyKANLayers")
     suffix = re.compile(rf"(?:.*\.)?{_COEFFICIENTS}")
     layers = sorted((name for name in file.state if suffix.fullmatch(name)), key=_natural)
     if not layers:

@@ -20,7 +20,7 @@ def import_efficient_kan(path: Path, base_activation: Base = "silu") -> KAN:
             `layers.N.spline_scaler`, which is multiplied into the weights.
         base_activation: of the base branch; the file does not tell.
     """
-    file = ForeignState(path, "KAN of efficient-kan")
+    file = ForeignState(path, "efficient-kan", "KAN of efficient-kan")
     count = file.count(r"layers\.(\d+)\.", "layers.0.spline_weight")
     state: dict[str, Tensor] = {}
     widths: list[int] = []

@@ -22,7 +22,7 @@ def import_fast_kan(path: Path, base_activation: Base = "silu") -> KAN:
             base_linear.weight, base_linear.bias}`, without the base branch if it was made with use_base_update=False.
         base_activation: of the base branch; the file does not tell.
     """
-    file = ForeignState(path, "FastKAN of fast-kan")
+    file = ForeignState(path, "fast-kan", "FastKAN of fast-kan")
     count = file.count(r"layers\.(\d+)\.", "layers.0.spline_linear.weight")
     state: dict[str, Tensor] = {}
     widths: list[int] = []

@@ -16,6 +16,7 @@ from ..fasterkan import FasterKAN
 from ..fasterkanvolver import FasterKANvolver
 from .foreign_state import ForeignState, build
 from .grids import shortest
+from .recognition import project_of
 
 _NAME = "import_checkpoint"
 _KEY = re.compile(r"(faster_kan_layers|layers)\.\d+\.(?:layernorm|rbf|spline_linear)\.")
@@ -64,9 +65,9 @@ def import_faster_kan(
         train_grid: learn the centres when the model is trained on.
         train_inv_denominator: learn 1/h, likewise.
     """
-    file = ForeignState(path, "FasterKAN and no FasterKANvolver of faster-kan")
+    file = ForeignState(path, "faster-kan", "FasterKAN and no FasterKANvolver of faster-kan")
     lists = {match[1] for name in file.state if (match := _KEY.match(name))}
-    if len(lists) != 1:
+    if len(lists) != 1 or project_of(file.state) == "fast-kan":
         raise file.holds_none("layers.0.spline_linear.weight or faster_kan_layers.0.spline_linear.weight")
     layers = lists.pop()
     convolutional = layers == "faster_kan_layers"
@@ -101,8 +102,9 @@ def _inverse(file: ForeignState, names: list[str], given: float | None) -> float
         return 1.0
     if given is None:
         raise file.error(
-            "lacks rbf.inv_denominator, as files of before 17 May 2024 (and FastKAN's) do, so it does not tell 1/h; "
-            f"give it: {_NAME}(path, inv_denominator=1 / 0.33) is that version's default"
+            "lacks rbf.inv_denominator, as files of before 17 May 2024 do, so it does not tell 1/h; give it: "
+            f"{_NAME}(path, inv_denominator=1 / 0.33) is that version's default. A FastKAN without base branch looks "
+            "the same: for one, give source='fast-kan'"
         )
     return positive_number(_NAME, "inv_denominator", given)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..pretrained import CheckpointError, Pretrained
 from .files import read_tensors
+from .recognition import advice, project_of
 
 M = TypeVar("M", bound=Pretrained)
 _DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -22,11 +23,12 @@ class ForeignState:
 
     Args:
         path: what `read_tensors` can read; it is named in every message.
+        source: what `import_checkpoint` was told.
         what: what the file should hold, "FastKAN of fast-kan" say.
     """
 
-    def __init__(self, path: Path, what: str) -> None:
-        self.path, self.what, self.state = path, what, read_tensors(path)
+    def __init__(self, path: Path, source: str, what: str) -> None:
+        self.path, self.source, self.what, self.state = path, source, what, read_tensors(path)
         self.dtype: torch.dtype | None = None
         self._taken: set[str] = set()
 
@@ -55,7 +57,7 @@ class ForeignState:
             shape: the expected sizes.
         """
         if name not in self.state:
-            raise self.error(f"lacks {name}; it has {_few(self.state)}")
+            raise self._lacks(name)
         tensor = self.state[name]
         got = tuple(tensor.shape)
         fits = len(got) == len(shape) and all(want in (None, size) for size, want in zip(got, shape, strict=True))
@@ -78,7 +80,7 @@ class ForeignState:
             name: its name in the file.
         """
         if name not in self.state:
-            raise self.error(f"lacks {name}; it has {_few(self.state)}")
+            raise self._lacks(name)
         tensor = self.state[name]
         if tensor.dtype != torch.int64 or tensor.dim() or tensor < 0:
             raise self.error(
@@ -94,15 +96,25 @@ class ForeignState:
     def close(self) -> None:
         """Raise if a name was not taken."""
         if left := set(self.state) - self._taken:
-            raise self.error(f"holds more than a {self.what}: {_few(left)}")
+            raise self.error(f"holds more than a {self.what}: {_few(left)}{self._advice()}")
 
     def holds_none(self, example: str) -> CheckpointError:
         """Return the error that the file holds nothing of the kind, given a name that would have been right."""
-        return self.error(f"holds no {self.what}: its names are {_few(self.state)}, expected were some like {example}")
+        return self.error(
+            f"holds no {self.what}: its names are {_few(self.state)}, expected were some like {example}{self._advice()}"
+        )
 
     def error(self, words: str) -> CheckpointError:
         """Return the error that says `words` of the file."""
         return CheckpointError(f"{self.path} {words}")
+
+    def _lacks(self, name: str) -> CheckpointError:
+        return self.error(f"lacks {name}; it has {_few(self.state)}{self._advice()}")
+
+    def _advice(self) -> str:
+        """The source to give instead, where the names tell another one."""
+        found = project_of(self.state)
+        return "" if found is None or found == self.source else f"; {advice(self.path, found)}"
 
 
 def _few(names: Iterable[str]) -> str:

@@ -45,7 +45,7 @@ def import_pykan(prefix: Path) -> KAN:
         raise CheckpointError(
             f"{paths[0]} says base_fun_name is {base_name!r}, expected one of {', '.join(map(repr, PYKAN_BASES))}"
         )
-    file = ForeignState(paths[1], _WHAT)
+    file = ForeignState(paths[1], "pykan", _WHAT)
     count = file.count(r"act_fun\.(\d+)\.", "act_fun.0.coef")
     if "node_bias_0" not in file:
         raise file.error(f"is no {_WHAT}: it lacks node_bias_0, as files of pykan before 0.2 do; save it again there")

@@ -25,7 +25,7 @@ def import_torchkan(path: Path, base_activation: Base = None) -> KAN | KANvolver
         base_activation: what follows each layer, and in KAL-Net also of the base branch; None is "silu" for KAL-Net
             and "relu" for KANvolver. The file does not tell.
     """
-    file = ForeignState(path, "KAL_Net of torchkan")
+    file = ForeignState(path, "torchkan", "KAL_Net of torchkan")
     if any(name.startswith("spline_weights.") for name in file.state):
         raise file.error(
             "holds torchkan's KAN with splines (spline_weights, prelus); only its KAL_Net and KANvolver can be imported"
