@@ -12,6 +12,7 @@ from .._check import positive_number
 from ..bases import RSWAF
 from ..nn import LayerNorm, LayerSpec
 from ..nn.base_branch import Base
+from ._namesake import check_own
 from .kan import KAN
 
 F = TypeVar("F", bound="FasterKAN")
@@ -113,3 +114,8 @@ class FasterKAN(KAN):
         cls, config: Mapping[str, Any], state: dict[str, Tensor]
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
         return cls(**config, device="meta").to_config(), state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        layers = state.get("_modules", {}).get("layers", ())
+        check_own("FasterKAN", {type(layer).__name__: layer for layer in layers}, "KANLinear")
+        super().__setstate__(state)

@@ -13,6 +13,7 @@ from ..nn import KANLinear
 from ..nn.base_branch import Base
 from ._features import NUM_FEATURES, SMALLEST_IMAGE, ConvFeatures
 from ._images import as_images, check_outputs, height_width
+from ._namesake import check_own
 from .fasterkan import FasterKAN
 from .pretrained import Pretrained
 
@@ -124,6 +125,10 @@ class FasterKANvolver(Pretrained):
         cls, config: Mapping[str, Any], state: dict[str, Tensor]
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
         return cls(**config, device="meta").to_config(), state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        check_own(_NAME, state, "image_size")
+        super().__setstate__(state)
 
     def extra_repr(self) -> str:
         return f"in_channels={self.in_channels}, image_size={self.image_size}"
