@@ -57,6 +57,16 @@ def write(path: Path, content: Any) -> Path:
     return path
 
 
+class Touch:
+    """What an attacker pickles: reading it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
 def as_zip(content: Any) -> bytes:
     buffer = io.BytesIO()
     torch.save(content, buffer)

@@ -17,7 +17,7 @@ from torch import nn
 
 from fasterkan import CheckpointError, import_checkpoint
 
-from .checkpoints import GOLDEN, State, as_legacy, as_zip, changed, golden, refused, write
+from .checkpoints import GOLDEN, State, Touch, as_legacy, as_zip, changed, golden, refused, write
 
 
 @pytest.fixture
@@ -57,16 +57,6 @@ def test_usual_wrappings(name: str, tmp_path: Path) -> None:
 def test_legacy_format(state: State, tmp_path: Path) -> None:
     torch.save(state, tmp_path / "a.pt", _use_new_zipfile_serialization=False)
     assert import_checkpoint(tmp_path / "a.pt").layers_hidden == (12, 7, 5)
-
-
-class Touch:
-    """What an attacker pickles: reading it makes a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
 
 
 @pytest.mark.parametrize("forced", [False, True], ids=["", "with-the-variable-that-turns-weights_only-off"])

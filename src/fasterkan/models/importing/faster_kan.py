@@ -51,18 +51,20 @@ def import_faster_kan(
     path: Path,
     image_size: int | Sequence[int] | None = None,
     inv_denominator: float | None = None,
-    train_grid: bool = False,
-    train_inv_denominator: bool = False,
+    train_grid: bool | None = None,
+    train_inv_denominator: bool | None = None,
 ) -> FasterKAN | FasterKANvolver:
     """Return the FasterKAN or the FasterKANvolver in a file of AthanasiosDelis/faster-kan.
+
+    A whole pickled model tells more than its state dict: the size of images, what is learned, an early version's 1/h.
 
     Args:
         path: it holds `layers.N.{layernorm.weight, layernorm.bias, rbf.grid, rbf.inv_denominator,
             spline_linear.weight}`, for a FasterKANvolver under `faster_kan_layers` and with
             `feature_extractor.initial_layers.*`.
-        image_size: of a FasterKANvolver; the file does not tell.
+        image_size: of a FasterKANvolver; default what the file tells, else 28.
         inv_denominator: 1/h, only for a file that holds none.
-        train_grid: learn the centres when the model is trained on.
+        train_grid: learn the centres when the model is trained on; default what the file tells, else False.
         train_inv_denominator: learn 1/h, likewise.
     """
     file = ForeignState(path, "faster-kan", "FasterKAN and no FasterKANvolver of faster-kan")
@@ -76,7 +78,11 @@ def import_faster_kan(
         raise ValueError(f"{_NAME}: image_size is for a FasterKANvolver, {path} holds a FasterKAN")
     count = file.count(rf"{layers}\.(\d+)\.", f"{layers}.0.spline_linear.weight")
     inverse = _inverse(file, [f"{layers}.{n}.rbf.inv_denominator" for n in range(count)], inv_denominator)
-    learned = {"train_grid": train_grid, "train_inv_denominator": train_inv_denominator}
+    asked = {"grid": train_grid, "inv_denominator": train_inv_denominator}
+    learned = {
+        f"train_{name}": f"{layers}.0.rbf.{name}" in file.learned if train is None else train
+        for name, train in asked.items()
+    }
     if not convolutional:
         state, arguments = _kan_layers(file, layers, count, inverse)
         return build(file, state, FasterKAN, **arguments, **learned)
@@ -85,7 +91,8 @@ def import_faster_kan(
     channels = features["features.stem.weight"].shape[1]
     head, arguments = _kan_layers(file, layers, count, inverse, NUM_FEATURES)
     state = features | {f"head.{name}": tensor for name, tensor in head.items()}
-    arguments |= {"layers_hidden": arguments["layers_hidden"][1:], "in_channels": channels, "image_size": image_size}
+    size = _viewed_size(file) if image_size is None else image_size
+    arguments |= {"layers_hidden": arguments["layers_hidden"][1:], "in_channels": channels, "image_size": size}
     return build(file, state, FasterKANvolver, **arguments, **learned)
 
 
@@ -100,6 +107,9 @@ def _inverse(file: ForeignState, names: list[str], given: float | None) -> float
         for name in names:
             file.take(name)
         return 1.0
+    told = [file.attributes.get(name) for name in names]
+    if given is None and isinstance(told[0], float) and told[0] > 0 and told.count(told[0]) == len(told):
+        return told[0]
     if given is None:
         raise file.error(
             "lacks rbf.inv_denominator, as files of before 17 May 2024 do, so it does not tell 1/h; give it: "
@@ -107,6 +117,16 @@ def _inverse(file: ForeignState, names: list[str], given: float | None) -> float
             "the same: for one, give source='fast-kan'"
         )
     return positive_number(_NAME, "inv_denominator", given)
+
+
+def _viewed_size(file: ForeignState) -> list[int] | None:
+    """The size of images that a whole FasterKANvolver tells, as [-1, C, H, W]."""
+    view = file.attributes.get("view")
+    if view is None:
+        return None
+    if not isinstance(view, list | tuple) or len(view) != 4 or not all(isinstance(size, int) for size in view):
+        raise file.error(f"is no {file.what}: view is {view!r}, expected [-1, channels, height, width]")
+    return list(view[2:])
 
 
 def _kan_layers(

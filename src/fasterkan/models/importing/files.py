@@ -6,17 +6,20 @@ import io
 import pickle
 import re
 import struct
+import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from .._namesake import ELSEWHERE
 from ..pretrained import CheckpointError
+from .whole_models import STAND_INS, StandIn, names_their_classes, state_of
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.")
@@ -30,12 +33,33 @@ _REMEDY = (
     "If you trust it, load the model beside the project that made it and save its tensors alone: "
     'torch.save(model.state_dict(), "weights.pt")'
 )
+_OURS = (
+    'It is a model of this package: if you trust it, load it as pickles are loaded; model.save_pretrained("folder") '
+    "then makes a folder for fk.from_pretrained"
+)
+_STAND_INS_LOCK = threading.Lock()
+"""torch keeps the names it trusts in one place for all threads."""
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the state dict in a `.safetensors` file, or in any other file as `torch.save` writes it, on the CPU.
+class Contents(NamedTuple):
+    """What a file holds.
 
-    It may lie under "state_dict", "model_state_dict" or "model", with the prefixes of DataParallel and torch.compile.
+    Attributes:
+        tensors: the state dict, on the CPU.
+        attributes: by dotted names, what a whole pickled model has beside it, "view" say.
+        learned: which tensors of a whole pickled model need gradients.
+    """
+
+    tensors: dict[str, Tensor]
+    attributes: dict[str, Any]
+    learned: frozenset[str]
+
+
+def read_file(path: Path) -> Contents:
+    """Return what lies in a `.safetensors` file, or in any other file as `torch.save` writes it.
+
+    It may lie under "state_dict", "model_state_dict" or "model", with the prefixes of DataParallel and torch.compile;
+    a model of the original FasterKAN may be there itself, instead of its state dict.
 
     Raises:
         CheckpointError: there is no file, it is damaged or needs pickle, or it holds something else.
@@ -44,31 +68,49 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         found = "a folder; those of save_pretrained are for fk.from_pretrained" if path.is_dir() else "missing"
         raise CheckpointError(f"{path} is {found}")
     data = path.read_bytes()
-    state = _state_dict(path, _read(path, data))
-    if (size := sum(t.numel() * t.element_size() for t in state.values())) > len(data):
+    contents = _contents(path, _read(path, data))
+    if (size := sum(t.numel() * t.element_size() for t in contents.tensors.values())) > len(data):
         raise CheckpointError(
             f"{path} has {len(data)} bytes, its tensors claim {size}: they are packed or expanded. {_REMEDY}"
         )
-    return state
+    return contents
 
 
 def _read(path: Path, data: bytes) -> Any:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load(data)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # about pickle protocols, in files that are none of torch's
-            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        if not names_their_classes(data):
+            return _load(data)
+        with _STAND_INS_LOCK, torch.serialization.safe_globals(STAND_INS):
+            return _load(data)
     except _UNREADABLE as error:
         if found := _needs_pickle(error, data):
             raise CheckpointError(
-                f"{path} holds {found}: reading that means running code from the file, so it is refused. {_REMEDY}"
+                f"{path} holds {found}: reading that means running code from the file, so it is refused. "
+                f"{_remedy(data)}"
             ) from error
         kind = "safetensors file" if path.suffix == ".safetensors" else "file that torch.save wrote"
-        reason = str(error).partition("\n")[0][:200] or "the file ends too early"
+        told = re.search(r"WeightsUnpickler error:\s*(.+)", str(error))
+        reason = (told[1] if told else str(error).partition("\n")[0])[:200] or "the file ends too early"
         raise CheckpointError(
             f"{path} ({len(data)} bytes) is no whole {kind}: {type(error).__name__}, {reason}; copy it again"
         ) from error
+
+
+def _load(data: bytes) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about pickle protocols, in files that are none of torch's
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+
+def _remedy(data: bytes) -> str:
+    """Say how the tensors in a pickle are reached, by whose classes it names."""
+    if b"fasterkan.models" in data:
+        return _OURS
+    if b"fasterkan.fasterkan" in data:
+        return f"If you trust it, {ELSEWHERE}"
+    return _REMEDY
 
 
 def _needs_pickle(error: Exception, data: bytes) -> str | None:
@@ -77,15 +119,32 @@ def _needs_pickle(error: Exception, data: bytes) -> str | None:
         return None
     if found := re.search(r"GLOBAL (\S+)", str(error)):
         return f"the Python object {found[1]}"
+    if "persistent_load of storage" in str(error):
+        return "a whole model, in torch's format of before version 1.6"
     return "pickled Python objects" if data[:1] == b"\x80" and data[1:2] in (b"\x03", b"\x04", b"\x05") else None
 
 
-def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
+def _contents(path: Path, content: Any) -> Contents:
     for _ in _WRAPPERS:
         if isinstance(content, Mapping):
-            content = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), content)
+            found = (content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping | StandIn))
+            content = next(found, content)
+    attributes: dict[str, Any] = {}
+    whole = isinstance(content, StandIn)
+    if isinstance(content, StandIn):
+        content, attributes = state_of(path, content)
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, a state dict was expected. {_REMEDY}")
+    _check_tensors(path, content)
+    prefix = _prefix(content)
+    return Contents(
+        {name.removeprefix(prefix): tensor.detach() for name, tensor in content.items()},
+        {name.removeprefix(prefix): value for name, value in attributes.items() if name.startswith(prefix)},
+        frozenset(name.removeprefix(prefix) for name, tensor in content.items() if whole and tensor.requires_grad),
+    )
+
+
+def _check_tensors(path: Path, content: Mapping[Any, Any]) -> None:
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise CheckpointError(
@@ -96,7 +155,11 @@ def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
             raise CheckpointError(
                 f"{path} holds {name}, which is no plain dense tensor ({value.layout}, {value.dtype})"
             )
-    state = {name: value.detach() for name, value in content.items()}
-    while prefix := next((p for p in _PREFIXES if state and all(name.startswith(p) for name in state)), None):
-        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
-    return state
+
+
+def _prefix(names: Collection[str]) -> str:
+    """What DataParallel and torch.compile put before all the names."""
+    prefix = ""
+    while more := next((p for p in _PREFIXES if names and all(n.startswith(prefix + p) for n in names)), None):
+        prefix += more
+    return prefix

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..pretrained import CheckpointError, Pretrained
-from .files import read_tensors
+from .files import read_file
 from .recognition import advice, project_of
 
 M = TypeVar("M", bound=Pretrained)
@@ -22,13 +22,14 @@ class ForeignState:
     """The tensors in the file at `path`, and which of them were taken; every method raises CheckpointError.
 
     Args:
-        path: what `read_tensors` can read; it is named in every message.
+        path: what `read_file` can read; it is named in every message.
         source: what `import_checkpoint` was told.
         what: what the file should hold, "FastKAN of fast-kan" say.
     """
 
     def __init__(self, path: Path, source: str, what: str) -> None:
-        self.path, self.source, self.what, self.state = path, source, what, read_tensors(path)
+        self.path, self.source, self.what = path, source, what
+        self.state, self.attributes, self.learned = read_file(path)
         self.dtype: torch.dtype | None = None
         self._taken: set[str] = set()
 

@@ -6,7 +6,6 @@ import difflib
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -38,8 +37,8 @@ def import_checkpoint(
     *,
     image_size: int | Sequence[int] | None = None,
     inv_denominator: float | None = None,
-    train_grid: bool = False,
-    train_inv_denominator: bool = False,
+    train_grid: bool | None = None,
+    train_inv_denominator: bool | None = None,
     base_activation: Base = None,
     device: torch.device | str = "cpu",
 ) -> KAN | FasterKANvolver | KANvolver:
@@ -60,14 +59,16 @@ def import_checkpoint(
     Args:
         path: a state dict as `torch.save` (`.pt`, `.pth`) or safetensors (`.safetensors`) wrote it, also under
             "state_dict", "model_state_dict" or "model", or with the prefixes of DataParallel and torch.compile. For
-            "pykan" the path that `model.saveckpt` was given.
+            "faster-kan" also a whole model as `torch.save(model, path)` wrote it; for "pykan" the path that
+            `model.saveckpt` was given.
         source: the project that wrote it.
-        image_size: H = W, or (H, W), in pixels, of the images that a FasterKANvolver shall take; the file does not
-            tell. Default 28.
+        image_size: H = W, or (H, W), in pixels, of the images that a FasterKANvolver shall take; a state dict does
+            not tell. Default what a whole model tells, else 28.
         inv_denominator: 1/h, only for a file that holds none: versions before 17 May 2024 used theirs (1 / 0.33 unless
             another was set), but did not save it. Later versions save one and compute with 1.0 whatever it is, and so
             does the imported model.
-        train_grid: learn the centres when the model is trained on; the file does not tell.
+        train_grid: learn the centres when the model is trained on; a state dict does not tell. Default what a whole
+            model tells, else False.
         train_inv_denominator: learn 1/h, likewise.
         base_activation: of "fast-kan", "efficient-kan" and "torchkan", whose files do not tell; default "silu", for a
             KANvolver "relu", as theirs.
@@ -90,13 +91,14 @@ def import_checkpoint(
     options = {
         "image_size": image_size,
         "inv_denominator": inv_denominator,
-        "train_grid": train_grid or None,
-        "train_inv_denominator": train_inv_denominator or None,
+        "train_grid": train_grid,
+        "train_inv_denominator": train_inv_denominator,
         "base_activation": base_activation,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    _check_options(source, given)
-    return importer(Path(path), **given).to(device)
+    _check_options(source, [name for name, value in given.items() if value is not False])
+    own = inspect.signature(importer).parameters
+    return importer(Path(path), **{name: value for name, value in given.items() if name in own}).to(device)
 
 
 def _importer(source: str) -> Callable[..., KAN | FasterKANvolver | KANvolver]:
@@ -107,7 +109,7 @@ def _importer(source: str) -> Callable[..., KAN | FasterKANvolver | KANvolver]:
     raise ValueError(f"{_NAME}: source {source!r} is unknown; {hint}known: {', '.join(IMPORTERS)}")
 
 
-def _check_options(source: str, given: dict[str, Any]) -> None:
+def _check_options(source: str, given: list[str]) -> None:
     """Raise for options that only other sources have."""
     users = {option: [s for s, f in IMPORTERS.items() if option in inspect.signature(f).parameters] for option in given}
     if foreign := [option for option in given if source not in users[option]]:
