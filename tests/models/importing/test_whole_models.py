@@ -20,6 +20,7 @@ from torch import nn
 
 import fasterkan as fk
 from fasterkan import import_checkpoint
+from fasterkan.fasterkan import FasterKANLayer
 from fasterkan.models.importing.whole_models import STAND_INS
 
 from .checkpoints import GOLDEN, State, Touch, as_legacy, as_zip, golden, refused, script, write
@@ -233,7 +234,10 @@ HOSTILE: dict[str, tuple[Callable[[nn.Module], Any], str]] = {
         "holds no FasterKAN and no FasterKANvolver of faster-kan: its names are none",
     ),
     "list": (lambda m: [m], "holds a list, a state dict was expected"),
-    "under-another-name": (lambda m: {"net": m}, "is no state dict: under 'net' lies a StandIn, a tensor was expected"),
+    "under-another-name": (
+        lambda m: {"net": m},
+        "is no state dict: under 'net' lies a whole model, a tensor was expected",
+    ),
     "extra": (
         lambda m: with_attribute("_buffers", {"extra": torch.ones(2)})(m),
         "holds more than a FasterKAN: extra",
@@ -315,6 +319,8 @@ def test_forms_that_only_pickle_reads(state: State, theirs: type[nn.Module], tmp
 
 
 def test_our_own_pickles_are_pointed_to_save_pretrained(tmp_path: Path) -> None:
+    layer = write(tmp_path / "layer.pt", FasterKANLayer(4, 3))
+    assert "so it is refused. It is a model of this package: if you trust it" in refused(layer)
     path = write(tmp_path / "a.pt", fk.FasterKAN([4, 3]))
     assert refused(path) == (
         "holds the Python object fasterkan.models.fasterkan.FasterKAN: reading that means running code from the file, "

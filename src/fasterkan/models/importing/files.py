@@ -106,7 +106,7 @@ def _load(data: bytes) -> Any:
 
 def _remedy(data: bytes) -> str:
     """Say how the tensors in a pickle are reached, by whose classes it names."""
-    if b"fasterkan.models" in data:
+    if b"fasterkan.models" in data or b"fasterkan.bases" in data:
         return _OURS
     if b"fasterkan.fasterkan" in data:
         return f"If you trust it, {ELSEWHERE}"
@@ -147,8 +147,9 @@ def _contents(path: Path, content: Any) -> Contents:
 def _check_tensors(path: Path, content: Mapping[Any, Any]) -> None:
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
+            kind = "whole model" if isinstance(value, StandIn) else type(value).__name__
             raise CheckpointError(
-                f"{path} is no state dict: under {name!r} lies a {type(value).__name__}, a tensor was expected; a "
+                f"{path} is no state dict: under {name!r} lies a {kind}, a tensor was expected; a "
                 f"state dict may also lie under {', '.join(map(repr, _WRAPPERS))}"
             )
         if value.layout != torch.strided or value.is_quantized or value.is_meta or type(value.detach()) is not Tensor:
