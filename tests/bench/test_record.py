@@ -40,6 +40,6 @@ def test_another_machine_is_refused(tmp_path):
 def test_other_files_are_refused(tmp_path, text):
     path = tmp_path / "r.jsonl"
     path.write_text(text)
-    with pytest.raises(RecordError, match="is no results file of `fasterkan bench`"):
+    with pytest.raises(RecordError, match="is not a results file of `fasterkan bench`"):
         Record(path, MACHINE)
     assert path.read_text() == text

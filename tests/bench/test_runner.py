@@ -86,7 +86,7 @@ def test_what_does_not_fit_is_not_run(tmp_path, family, monkeypatch):
     wide = Family("wide", family.ours, ("good",), edgewise=True)
     record = bench([TASK], [wide], tmp_path / "r.jsonl", peers=tmp_path, seconds=0.01, threads=1)
     row = next(row for row in record.rows if row["subject"] == "good")
-    assert row["failed"].startswith("MemoryError: it holds numbers for each row and edge")
+    assert row["failed"].startswith("MemoryError: it stores numbers for each row and edge")
 
 
 def test_a_task_for_a_device_that_is_not_here(tmp_path, family):

@@ -56,7 +56,7 @@ def test_text_of_a_run(call, trained):
     assert shown["edges"] == "7,840"
     assert shown["parameters"] == "weights 15,680, grid 3, norms 1,568, bias 0, base 0"
     assert shown["trainable"] == "17,248"
-    assert shown["whole"] == "17,251 (with what is stored and not learned)"
+    assert shown["whole"] == "17,251 (all stored values, also those not learned)"
     assert shown["memory"].startswith("0.07 MiB, on disk 0.07 MiB")
     assert shown["trained on"] == "mnist, 2 epochs, seed 0"
     assert shown["accuracy"].startswith(f"test {100 * result['test_accuracy']:.2f} %, validation ")
@@ -75,7 +75,7 @@ def test_a_run_without_a_result(call, tmp_path, trained):
 def test_bad_input(call, tmp_path, trained, command):
     said = call(command, tmp_path / "nowhere")
     assert (said.code, said.out) == (2, "")
-    assert said.err.startswith(f"error: {tmp_path / 'nowhere'} is no folder; give one that `fasterkan train` or")
+    assert said.err.startswith(f"error: {tmp_path / 'nowhere'} is not a folder; give one that `fasterkan train` or")
     said = call(command, tmp_path)
     assert said.code == 2
     assert said.err.startswith(f"error: {tmp_path / 'config.json'} is missing")

@@ -116,7 +116,7 @@ def test_a_run_on_other_images_is_noted(call, trained, images, tmp_path):
     (run / "config.json").write_text(json.dumps({**config, "dataset": "fashion-mnist"}))
     said = call("predict", run, images, "--json")
     assert said.code == 0
-    assert said.err == "note: the model was trained on fashion-mnist, not on mnist; classes are numbers\n"
+    assert said.err == "note: the model was trained on fashion-mnist, not on mnist; its classes are shown as numbers\n"
 
 
 @pytest.mark.parametrize("net", [fk.FasterKANvolver([10]), fk.KAN([784, 10])], ids=["volver", "kan"])
@@ -133,13 +133,13 @@ def test_models_that_do_not_fit(call, images, tmp_path):
         folder = net.save_pretrained(tmp_path / type(net).__name__)
         said = call("predict", folder, images)
         assert (said.code, said.out) == (2, "")
-        assert said.err == f"error: {folder} holds a model of {sizes} inputs; predict needs 784 (28 x 28 grey pixels)\n"
+        assert said.err == f"error: {folder} has a model with {sizes} inputs; predict needs 784 (28 x 28 grey pixels)\n"
 
 
 def test_no_model(call, images, tmp_path):
     said = call("predict", tmp_path / "nowhere", images)
     assert said.code == 2
-    assert said.err.startswith(f"error: {tmp_path / 'nowhere'} is no folder; give one that `fasterkan train`")
+    assert said.err.startswith(f"error: {tmp_path / 'nowhere'} is not a folder; give one that `fasterkan train`")
     said = call("predict", images, images)
     assert (said.code, said.err.count("\n")) == (2, 1)
 

@@ -88,7 +88,7 @@ def test_as_a_process(tmp_path):
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == (
-        f"error: {tmp_path / 'nowhere'} is no folder; give one that `fasterkan train` or `save_pretrained` wrote\n"
+        f"error: {tmp_path / 'nowhere'} is not a folder; give one that `fasterkan train` or `save_pretrained` wrote\n"
     )
 
 

@@ -180,9 +180,7 @@ def test_a_run_is_not_overwritten_unless_asked(trained, call):
     before = (folder / "result.json").read_bytes()
     said = call("train", "mnist", "--out", folder)
     assert said.code == 2
-    assert said.err.startswith(
-        f"error: {folder} is not empty (it holds config.json, metrics.jsonl, model, result.json)"
-    )
+    assert said.err.startswith(f"error: {folder} is not empty (it has config.json, metrics.jsonl, model, result.json)")
     assert (folder / "result.json").read_bytes() == before
 
 
@@ -202,7 +200,7 @@ def test_resume(call, trained, stop_at, tmp_path, monkeypatch):
         assert call("train", "mnist", *SMALL, "--out", tmp_path / "a").code == 130
     said = call("train", "--resume", tmp_path / "a", "--lr", "0.1")
     assert said.code == 2
-    assert said.err.endswith("its numbers would be another run's: lr is 0.02 there, not 0.1\n")
+    assert said.err.endswith("options that change its results: lr is 0.02 in the run, not 0.1\n")
     said = call("train", "--resume", tmp_path / "a", "--keep-checkpoints", "1")
     assert (said.code, said.err) == (0, "")
     lines = said.out.splitlines()
@@ -211,7 +209,7 @@ def test_resume(call, trained, stop_at, tmp_path, monkeypatch):
     for name in ("model/model.safetensors",):
         assert (tmp_path / "a" / name).read_bytes() == (trained[0] / name).read_bytes()
     said = call("train", "--resume", tmp_path / "a")
-    assert said.err == f"error: {tmp_path / 'a'} holds a run that is finished, there is nothing to resume\n"
+    assert said.err == f"error: {tmp_path / 'a'} has a finished run; there is nothing to resume\n"
 
 
 @pytest.mark.parametrize(

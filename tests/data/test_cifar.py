@@ -120,7 +120,7 @@ def test_a_damaged_archive_is_named(small: Small, machine: Path, damage, message
         load_cifar(small.source, "train", machine, download=True)
     assert str(caught.value).startswith(str(machine / "cifar-10-binary.tar.gz"))
     assert str(caught.value).endswith(
-        "to mend it: move it away, then save http://127.0.0.1:9/cifar-10-binary.tar.gz there"
+        "to fix it: move the file away, then save http://127.0.0.1:9/cifar-10-binary.tar.gz there"
     )
 
 

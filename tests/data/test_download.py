@@ -152,7 +152,7 @@ def test_a_folder_that_cannot_be_written_costs_a_warning_only(mini, mirror, tmp_
     (tmp_path / "file").touch()
     content = download(mini.source.train[1], (mirror.serve("good", mini),), tmp_path / "file" / "folder")
     assert content == mini.contents[NAME]
-    assert f"{NAME}.gz is not kept in {tmp_path}/file/folder, it will be downloaded again" in caplog.text
+    assert f"{NAME}.gz could not be stored in {tmp_path}/file/folder and will be downloaded again" in caplog.text
 
 
 def test_threads_at_once(mini, mirror, machine: Path) -> None:

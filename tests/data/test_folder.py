@@ -102,9 +102,9 @@ def test_sub_folders_of_a_class_belong_to_it(pets: Path) -> None:
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        ({}, "has no class folder; expected two or more folders, one for each class, with its images in it"),
-        ({"cat": 3}, "has one class only, 'cat'; expected two or more"),
-        ({"cat": 3, "dog": 0, "eel": 0}, "there is no image in dog, eel; put images there, or remove the folder"),
+        ({}, "has no class folder; expected at least two folders, one for each class, with its images"),
+        ({"cat": 3}, "has only one class, 'cat'; expected at least two"),
+        ({"cat": 3, "dog": 0, "eel": 0}, "there is no image in dog, eel; put images into it, or remove the folder"),
         ({"cat": 3, "dog": 2}, "2 images are too few to divide into train, validation, test; at least 3 are needed"),
     ],
     ids=["none", "one-class", "empty-class", "too-few"],
@@ -169,11 +169,11 @@ def png_header(height: int, width: int) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(b"", "is no image that Pillow knows", id="empty"),
-        pytest.param(b"words", "is no image that Pillow knows", id="text"),
-        pytest.param(png_header(8_000, 8_000), "is 8,000 x 8,000 pixels, more than 50,000,000", id="large"),
+        pytest.param(b"", "is not an image that Pillow knows", id="empty"),
+        pytest.param(b"words", "is not an image that Pillow knows", id="text"),
+        pytest.param(png_header(8_000, 8_000), "is 8,000 x 8,000 pixels, at most 50,000,000", id="large"),
         pytest.param(png_header(20_000, 20_000), "is far larger than 50,000,000 pixels", id="huge"),
-        pytest.param(png_header(20, 20), "cannot be decoded|is no image", id="cut"),
+        pytest.param(png_header(20, 20), "cannot be decoded|is not an image", id="cut"),
     ],
 )
 def test_a_bad_image_is_named(pets: Path, content: bytes, message: str) -> None:
@@ -191,7 +191,7 @@ def test_what_is_no_file_is_named(pets: Path, kind: str) -> None:
         os.mkfifo(odd)
     else:
         odd.symlink_to(odd if kind == "circle" else pets / "nothing")
-    with pytest.raises(DataError, match=r"odd.png: is no file"):
+    with pytest.raises(DataError, match=r"odd.png: is not a regular file"):
         train_validation_test(pets)
 
 

@@ -121,7 +121,7 @@ def test_damaged_says_what_was_expected_and_how_to_mend_it(
     first, *_, expected, mend = str(caught.value).splitlines()
     assert first.startswith(f"{machine / 'mine' / name}: ")
     assert expected.endswith(f"106 bytes decompressed, sha256 {mini.source.train[0].sha256}")
-    assert mend.startswith("  to mend it: move it away, then `apt-get install dataset-mini`, or save http://127")
+    assert mend.startswith("  to fix it: move the file away, then `apt-get install dataset-mini`, or save http://127")
 
 
 def test_no_bit_of_a_plain_file_can_flip_unseen(mini, machine: Path) -> None:

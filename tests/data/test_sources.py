@@ -117,5 +117,5 @@ def test_fashion_mnist_loads_whole_or_says_how_to_get_it() -> None:
 
 
 def test_mnist_is_not_taken_for_fashion_mnist() -> None:
-    with pytest.raises(DataError, match="or another data set's file of the same name"):
+    with pytest.raises(DataError, match="or a file of another data set with the same name"):
         fashion_mnist("test", FOLDER)

@@ -124,7 +124,7 @@ BROKEN = {
     "nan-weight": (poisoned, 1.0, "nonfinite", "layers.1", "Go back to the last good weights, lower lr"),
     "huge": (lambda: scaled(1e6), 1.0, "output", "layers.1", "Lower lr"),
     "tiny": (lambda: scaled(1e-6), 1.0, "output", "layers.1", "Lower weight_decay"),
-    "zero": (lambda: scaled(0.0), 1.0, "gradient", "layers.0", "See that its output reaches the loss"),
+    "zero": (lambda: scaled(0.0), 1.0, "gradient", "layers.0", "Check that its output reaches the loss"),
     "vanishing": (vanishing, 1.0, "gradient", "", 'norm_gain="auto"'),
 }
 
@@ -444,8 +444,8 @@ def test_the_table():
         (None, normal(4), {"rows": 0}, ValueError, "rows must be at least 1, got 0"),
         (None, normal(4), {"loss": 3}, TypeError, "loss must be a function of (output, y), got 3"),
         (None, normal(4), {"loss": lambda output, y: output}, TypeError, "must return a tensor with one number"),
-        (None, normal(0), {}, ValueError, "the data holds no row"),
-        (None, [], {}, ValueError, "the data holds no row"),
+        (None, normal(0), {}, ValueError, "the data has no row"),
+        (None, [], {}, ValueError, "the data has no row"),
         (None, "data", {}, TypeError, "an iterable of batches or an ImageDataset, got str"),
         (None, {"x": 1}, {}, TypeError, "got dict"),
         (None, 3, {}, TypeError, "got int"),

@@ -52,5 +52,5 @@ def test_the_first_batches_are_augmented(augmented):
 
 def test_no_image():
     empty = ImageDataset(torch.zeros(0, 2, 2, dtype=torch.uint8), torch.zeros(0, dtype=torch.int64), ("a",))
-    with pytest.raises(ValueError, match="holds no image to train on"):
+    with pytest.raises(ValueError, match="has no image to train on"):
         Batches(empty, 4, Augmentation())

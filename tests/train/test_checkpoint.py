@@ -95,9 +95,12 @@ def test_damage_is_named_and_the_former_one_used(tmp_path, caplog, spoil, times)
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ([1], "was altered or is of another version; this one reads format 1"),
-        ({"format": 2}, "was altered or is of another version; this one reads format 1"),
-        ({"format": 1, "step": 1, "files": {"../a.safetensors": "0"}}, "it names files elsewhere (../a.safetensors)"),
+        ([1], "was changed, or another version wrote it; this version reads format 1"),
+        ({"format": 2}, "was changed, or another version wrote it; this version reads format 1"),
+        (
+            {"format": 1, "step": 1, "files": {"../a.safetensors": "0"}},
+            "it names files outside its folder (../a.safetensors)",
+        ),
     ],
 )
 def test_what_is_no_checkpoint_of_ours(tmp_path, facts, message):
@@ -115,9 +118,7 @@ def test_all_are_damaged(tmp_path):
     store = Checkpoints(tmp_path / "c")
     for step in (1, 2):
         (store.save(snapshot(step)) / "model.safetensors").unlink()
-    with pytest.raises(
-        RunFolderError, match=r"c holds no checkpoint that is whole \(step-00000001, step-00000002 are "
-    ):
+    with pytest.raises(RunFolderError, match=r"c has no undamaged checkpoint \(step-00000001, step-00000002 are "):
         Checkpoints(tmp_path / "c").newest()
 
 
@@ -166,7 +167,7 @@ def check_that_a_full_disk_costs_the_new_one_only(store, caplog):
     assert store.save(snapshot(2, size=100_000)) is None
     assert "was not written ([Errno 28] No space left on device" in caplog.text
     assert caplog.text.rstrip().endswith(
-        f"training goes on, the last good checkpoint is {store.path / 'step-00000001'}"
+        f"training continues; the last good checkpoint is {store.path / 'step-00000001'}"
     )
     assert [p.name for p in store.path.iterdir()] == ["step-00000001"]
     assert same(Checkpoints(store.path).newest(), snapshot(1))

@@ -47,7 +47,7 @@ def test_a_disk_that_fills_up(tmp_path, mount, caplog):
     good = disk / "run" / "checkpoints" / "step-00000018"
     assert str(caught.value) == (
         f"{disk / 'run'} cannot be written: [Errno 28] No space left on device; the last good checkpoint is {good}; "
-        "mend it, then go on with resume=True (--resume)"
+        "fix this, then continue with resume=True (--resume)"
     )
     assert "step-00000019 was not written ([Errno 28] No space left on device" in caplog.text
     (disk / "ballast").unlink()

@@ -46,13 +46,13 @@ def test_weights_come_first():
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     assert bad_weights(model) is None
     model[1].running_mean[1] = math.inf
-    assert bad_weights(model) == "the model's 1.running_mean is not finite any more"
+    assert bad_weights(model) == "the model's 1.running_mean is no longer finite"
 
 
 def test_a_loss_that_overflows_by_itself():
     model = nn.Linear(2, 2)
     stepper = Stepper(model, CONFIG, 1, torch.device("cpu"))
-    assert first_bad_module(stepper, torch.rand(3, 2)) == "every module's output is finite, only the loss of it is not"
+    assert first_bad_module(stepper, torch.rand(3, 2)) == "the output of every module is finite, but the loss is not"
     assert not model._forward_hooks
 
 

@@ -71,6 +71,6 @@ def test_modes_are_left_as_found_when_it_fails():
 def test_no_image():
     empty = ImageDataset(torch.zeros(0, 2, 2, dtype=torch.uint8), torch.zeros(0, dtype=torch.int64), ("a",))
     with pytest.raises(
-        ValueError, match=r"evaluate: ImageDataset\(images, train: 0 images of 2 x 2, 1 classes\) holds no"
+        ValueError, match=r"evaluate: ImageDataset\(images, train: 0 images of 2 x 2, 1 classes\) has no"
     ):
         evaluate(FirstPixels(), empty)

@@ -22,7 +22,7 @@ def test_it_is_held_once_and_leaves_nothing(tmp_path):
         with pytest.raises(RunFolderError) as caught, locked(path):
             pass
         assert str(caught.value) == (
-            f"{tmp_path} is in use: process {os.getpid()} trains in it; wait for its end or choose another folder"
+            f"{tmp_path} is in use: process {os.getpid()} trains in it; wait until it ends, or choose another folder"
         )
         assert path.exists()
     assert list(tmp_path.iterdir()) == []

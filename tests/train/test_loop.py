@@ -182,7 +182,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(corners):
     with pytest.raises(TrainingError) as caught:
         fit(corners, model)
     assert str(caught.value) == (
-        "train: the loss is nan after 0 of 24 steps; the model's layers.1.weight is not finite any more; try a lower "
+        "train: the loss is nan after 0 of 24 steps; the model's layers.1.weight is no longer finite; try a lower "
         "lr (now 0.01), a longer warmup (now 0.2), clip_grad_norm=1; there is no earlier checkpoint"
     )
 

@@ -165,7 +165,7 @@ def test_a_damaged_checkpoint_is_left_out(tmp_path, caplog):
     weights = tmp_path / "stopped" / "checkpoints" / "step-00000021" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-7])
     assert run(CONFIG, tmp_path / "stopped", resume=True).resumed_from == (16,)
-    assert f"checkpoint left out: {weights}" in caplog.text
+    assert f"checkpoint skipped: {weights}" in caplog.text
     assert what_is_left(tmp_path / "stopped") == what_is_left(tmp_path / "through")
 
 
@@ -179,11 +179,11 @@ def test_what_cannot_be_resumed(tmp_path):
     with pytest.raises(RunFolderError) as caught:
         run(other, tmp_path / "a", resume=True)
     assert str(caught.value) == (
-        f"{tmp_path / 'a'} cannot be resumed with other options, its numbers would be another run's: "
-        "lr is 0.01 there, not 0.5, seed is 0 there, not 3"
+        f"{tmp_path / 'a'} cannot be resumed with options that change its results: "
+        "lr is 0.01 in the run, not 0.5, seed is 0 in the run, not 3"
     )
     run(dataclasses.replace(CONFIG, keep_checkpoints=1), tmp_path / "a", resume=True)
-    with pytest.raises(RunFolderError, match=r"a holds a run that is finished, there is nothing to resume$"):
+    with pytest.raises(RunFolderError, match=r"a has a finished run; there is nothing to resume$"):
         run(CONFIG, tmp_path / "a", resume=True)
 
 
@@ -192,7 +192,7 @@ def test_an_edited_configuration_is_refused(tmp_path):
         run(CONFIG, tmp_path, [StopAt(step=9)])
     edited = dataclasses.replace(CONFIG, weight_decay=0.7)
     (tmp_path / "config.json").write_text(json.dumps(edited.to_dict()))
-    with pytest.raises(RunFolderError, match=r"step-00000009 was made with another weight_decay than config.json says"):
+    with pytest.raises(RunFolderError, match=r"step-00000009 was made with another weight_decay than config.json has"):
         run(edited, tmp_path, resume=True)
 
 
@@ -210,7 +210,10 @@ def test_another_build_is_said(tmp_path, caplog, monkeypatch):
         run(CONFIG, tmp_path, [StopAt(step=9)])
     monkeypatch.setattr("fasterkan.train.runs.versions", lambda: {"torch": "9.9"})
     run(CONFIG, tmp_path, resume=True)
-    assert f"there was a change (torch {torch.__version__} to 9.9): the last bits may differ" in caplog.text
+    assert (
+        f"changed since the checkpoint: torch {torch.__version__} to 9.9; results may differ in the last bits"
+        in caplog.text
+    )
 
 
 def test_a_second_process_is_refused(tmp_path):

@@ -94,8 +94,8 @@ def test_the_network_is_the_configured_one():
 def test_a_folder_with_something_in_it_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     for overwrite, message in (
-        (False, f"{tmp_path} is not empty (it holds notes.txt); choose another folder, or overwrite=True"),
-        (True, f"{tmp_path} holds notes.txt, which no run wrote; nothing was replaced"),
+        (False, f"{tmp_path} is not empty (it has notes.txt); choose another folder, or use overwrite=True"),
+        (True, f"{tmp_path} has files that no run wrote (notes.txt); nothing was replaced"),
     ):
         with pytest.raises(RunFolderError) as caught:
             run(CONFIG, tmp_path, overwrite=overwrite)
@@ -111,9 +111,7 @@ def test_a_file_is_refused(tmp_path):
 
 def test_overwrite_replaces_the_whole_run(tmp_path):
     run(CONFIG, tmp_path)
-    with pytest.raises(
-        RunFolderError, match=r"is not empty \(it holds config.json, metrics.jsonl, model, result.json\)"
-    ):
+    with pytest.raises(RunFolderError, match=r"is not empty \(it has config.json, metrics.jsonl, model, result.json\)"):
         run(CONFIG, tmp_path)
     longer = TrainConfig.from_dict({**CONFIG.to_dict(), "epochs": 3})
     run(longer, tmp_path, overwrite=True)
@@ -181,7 +179,7 @@ def test_failure_leaves_no_result(tmp_path):
     [
         (None, "is missing; give a folder that `fasterkan train` wrote"),
         ("{", "is not JSON: "),
-        ("[]", "holds a list, an object was expected"),
+        ("[]", "has a list, expected an object"),
         ('{"epoch": 1}', "TrainConfig: unknown field 'epoch'; did you mean 'epochs'?"),
         ('{"epochs": "3"}', "TrainConfig: epochs must be a whole number, got '3' (str)"),
     ],

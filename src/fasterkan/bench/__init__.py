@@ -1,4 +1,4 @@
-"""The comparison that anyone can rerun: subjects, tasks, one interleaved runner, results as JSON lines."""
+"""The benchmark of `fasterkan bench`: subjects, tasks, a runner that takes turns, and results as JSON lines."""
 
 from __future__ import annotations
 

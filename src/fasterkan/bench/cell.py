@@ -1,4 +1,4 @@
-"""One cell: the subjects of a family and two MLPs under one task."""
+"""Measuring one cell: the subjects of a family and two MLPs in one task."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .timing import Spread, interleave, ratios
 from .work import Data, forward_and_step, loss_of, precision
 
 _EDGEWISE_LIMIT = 6e9
-"""Bytes above which a subject that expands [N, O, I] numbers is not run."""
+"""If a subject that expands [N, O, I] numbers needs more bytes, it is not run."""
 _EDGEWISE_COPIES = 8
-"""Such tensors that a step holds at a time, about."""
+"""Approximate number of such tensors that a step holds at a time."""
 _LOSS_LIMIT = 300.0
-"""Milliseconds of a step above which the loss after the task's steps is not measured."""
+"""If a step takes more milliseconds, the loss after the task's steps is not measured."""
 
 
 @dataclasses.dataclass
@@ -40,14 +40,14 @@ class _Entry:
 def measure(task: Task, family: Family, subjects: Sequence[Subject], seconds: float) -> list[dict[str, Any]]:
     """Return a row for each subject and for the MLPs of equal parameters and of equal FLOPs.
 
-    The MLPs equal the first subject. Times are milliseconds; ratios are formed with the MLP of equal parameters, round
-    by round.
+    The MLPs have the size of the first subject. Times are in milliseconds. Ratios are relative to the MLP of equal
+    parameters in the same round.
 
     Args:
-        task: shape, precision, mode.
-        family: whose cell it is; decides K.
-        subjects: what to measure, the first one ours.
-        seconds: for each of the two timings, forward and step.
+        task: shape, precision and mode.
+        family: the family of the cell. It decides K.
+        subjects: the subjects to measure. The first one must be ours.
+        seconds: time for each of the two timings, forward and step.
     """
     begun, functions, data = time.perf_counter(), task.functions_of(family.name), Data.of(task)
     entries: dict[str, _Entry] = {}
@@ -100,7 +100,7 @@ def _check_memory(subject: Subject, task: Task) -> None:
     largest = max(i * o for i, o in zip(task.widths, task.widths[1:], strict=False))
     needed = 4.0 * _EDGEWISE_COPIES * task.batch * largest
     if subject.edgewise and needed > _EDGEWISE_LIMIT:
-        raise MemoryError(f"it holds numbers for each row and edge, about {needed / 1e9:.0f} GB here; not run")
+        raise MemoryError(f"it stores numbers for each row and edge, about {needed / 1e9:.0f} GB here; not run")
 
 
 def _prepare(subject: Subject, model: nn.Module, task: Task, data: Data) -> _Entry:
@@ -117,7 +117,7 @@ def _prepare(subject: Subject, model: nn.Module, task: Task, data: Data) -> _Ent
 
 @torch.no_grad()
 def _forward(model: nn.Module, data: Data) -> object:
-    """A plain forward, to count its products: neither compiled nor captured."""
+    """A plain forward pass, not compiled and not captured, for counting its products."""
     return model(data.x)
 
 
@@ -134,7 +134,7 @@ def _costs(entry: _Entry, task: Task, data: Data) -> dict[str, Any]:
 
 
 def _loss_after(model: nn.Module, task: Task, data: Data) -> float:
-    """The loss on a task's data after its steps of AdamW, learning rate 1e-3, all rows in each."""
+    """The loss after the task's number of AdamW steps, with learning rate 1e-3 and all rows in each step."""
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3)
     for _ in range(task.train_steps):
         optimizer.zero_grad(set_to_none=True)

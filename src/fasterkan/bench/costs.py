@@ -1,4 +1,4 @@
-"""What a subject costs beside time: parameters, floating-point operations, memory of a step."""
+"""The costs of a subject besides time: parameters, floating-point operations, and memory of a step."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ MIB = 1 << 20
 
 
 def parameters(model: nn.Module) -> int:
-    """Return the number of numbers that are learned."""
+    """Return the number of learned parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def flops(run: Callable[[], object]) -> int:
-    """Return the operations of the matrix products in a call, 2 a multiply-add."""
+    """Return the number of operations in the matrix products of a call; a multiply-add counts as 2."""
     with FlopCounterMode(display=False) as counter:
         run()
     return int(counter.get_total_flops())
 
 
 def peak_mib(run: Callable[[], object], device: str) -> float:
-    """Return the largest sum of live allocations during a call, beyond those before it."""
+    """Return the largest amount of live memory during a call, in MiB, minus the amount before it."""
     if device == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()

@@ -1,4 +1,4 @@
-"""Whether a subject is right: its float32 values against float64, its gradients against differences."""
+"""Checking a subject: its float32 values against float64, and its gradients against finite differences."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from torch import Tensor, nn
 from .work import Data, loss_of
 
 VALUES_LIMIT, GRADIENT_LIMIT = 1e-3, 1e-4
-"""Relative errors above which a subject is marked."""
+"""Relative errors of values and of gradients above which a subject is marked as wrong."""
 _ROWS = 16
 
 
 @dataclasses.dataclass(frozen=True)
 class Exactness:
-    """Relative errors, None where the subject cannot be asked."""
+    """Relative errors; None if an error cannot be measured."""
 
     values: float | None
-    """RMS of the float32 output's difference from float64, by the RMS of the output."""
+    """RMS difference between the float32 and float64 outputs, divided by the RMS of the output."""
     input_gradient: float | None
-    """Of the derivative along random directions of the input, float64, against central differences."""
+    """Error of the derivative along random directions of the input, in float64, against central differences."""
     parameter_gradient: float | None
-    """The same for the parameters."""
+    """Error of the derivative along random directions of the parameters, measured in the same way."""
     reason: str = ""
-    """Why an error is None, or what else is remarkable."""
+    """The reason why an error is None, or another remark."""
 
     @property
     def wrong(self) -> bool:
@@ -41,11 +41,11 @@ class Exactness:
 
 
 FOREIGN = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError, NotImplementedError)
-"""What other people's networks raise where they cannot do something."""
+"""Exceptions that networks of other projects raise if they do not support an operation."""
 
 
 def exactness(model: nn.Module, data: Data) -> Exactness:
-    """Compare a float32 model with itself in float64, on the CPU and on a few rows."""
+    """Compare a float32 model with the same model in float64, on the CPU and on a few rows."""
     x, target = data.x[:_ROWS].cpu(), data.target[:_ROWS].cpu()
     try:
         single = copy.deepcopy(model).cpu().float()
@@ -65,7 +65,7 @@ def exactness(model: nn.Module, data: Data) -> Exactness:
 
 
 def _gradient_errors(model: nn.Module, x: Tensor, target: Tensor) -> tuple[float, float]:
-    """The errors along three directions each, the median: a direction may pass a kink."""
+    """Median errors of three directions each, because a single direction may cross a kink."""
     x = x.clone().requires_grad_()
     weights = [p for p in model.parameters() if p.requires_grad]
     grads = torch.autograd.grad(loss_of(model(x), target), [x, *weights], materialize_grads=True, allow_unused=True)
@@ -78,7 +78,7 @@ def _gradient_errors(model: nn.Module, x: Tensor, target: Tensor) -> tuple[float
 def _direction_error(
     model: nn.Module, x: Tensor, target: Tensor, tensors: Sequence[Tensor], grads: Sequence[Tensor]
 ) -> float:
-    """The slope along a random direction against a central difference, by the slope's size in such directions."""
+    """The error of the slope along a random direction, relative to the size of the slope in such directions."""
     moves = [torch.randn_like(t) for t in tensors]
     length, count = _norm(moves), sum(t.numel() for t in tensors)
     moves = [m / length for m in moves]

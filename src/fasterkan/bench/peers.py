@@ -1,4 +1,4 @@
-"""Other projects' networks, run unchanged: installed with pip, or checked out below one folder."""
+"""Networks of other projects, run unchanged, from an installed package or from a checkout below one folder."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class PeerError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Peer:
-    """Where another project's network comes from and how it is built.
+    """The source of another project's network, and how to build the network.
 
     Args:
-        name: as it calls itself.
-        module: what to import.
-        build: makes the network from that module, the widths and K; at its authors' defaults otherwise.
+        name: name of the project.
+        module: name of the module to import.
+        build: makes the network from the module, the widths and K, with the authors' defaults for everything else.
         source: address of the project.
-        package: name on PyPI; None if it must be checked out.
-        folder: name of its checkout below the peers' folder.
-        path: where in the checkout the module lies.
+        package: name on PyPI; None if the project must be checked out.
+        folder: name of the checkout below the folder of the peers.
+        path: folder of the module in the checkout.
     """
 
     name: str
@@ -48,14 +48,14 @@ class Peer:
 
     @property
     def how(self) -> str:
-        """The command that brings it here."""
+        """The command that installs it or checks it out."""
         return f"pip install {self.package}" if self.package else f"git clone {self.source} PEERS/{self.folder}"
 
     def load(self, peers: Path | None) -> ModuleType:
-        """Import it, from its checkout where there is one.
+        """Import the module, from the checkout if there is one.
 
         Raises:
-            PeerError: it is not here, or its import fails.
+            PeerError: the project is missing, or its import fails.
         """
         place = None if peers is None or not self.folder else peers / self.folder / self.path
         found = place is not None and place.is_dir()
@@ -72,7 +72,7 @@ class Peer:
             raise PeerError(f"{self.name} cannot be imported: {type(error).__name__}: {error}") from error
 
     def version(self, peers: Path | None) -> str:
-        """Return its version on PyPI or the commit of its checkout, "unknown" where neither is known."""
+        """Return its version on PyPI or the commit of its checkout; "unknown" if neither is known."""
         if peers is not None and (checkout := peers / self.folder).is_dir() and self.folder:
             marker = checkout / "COMMIT"
             if marker.is_file():
@@ -91,14 +91,14 @@ def _installed(module: str) -> bool:
 
 
 _LOADED: dict[tuple[str, Path | None], ModuleType] = {}
-"""Modules by name and place."""
+"""Imported modules, by name and folder."""
 
 
 @contextmanager
 def _alone(package: str, place: Path | None, prefix: str) -> Iterator[None]:
-    """Let a name mean one project while it is imported: several call their package `kan` or `fasterkan`.
+    """Let a package name refer to one project during its import, because several use the name `kan` or `fasterkan`.
 
-    Afterwards its modules are known below `prefix`, by which torch.compile finds their globals.
+    After the import, the names of its modules begin with `prefix`. torch.compile finds their globals by these names.
     """
     hidden = {n: sys.modules.pop(n) for n in list(sys.modules) if n.split(".")[0] == package}
     if place is not None:
@@ -125,7 +125,7 @@ def _cheby(module: Any, widths: Sequence[int], functions: int) -> nn.Module:
 
 
 class _Columns(nn.Module):
-    """Rows [N, I] for a network that takes and returns columns [N, I, 1]."""
+    """Adapt a network that takes and returns [N, I, 1] to rows [N, I]."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -241,4 +241,4 @@ PEERS: dict[str, Peer] = {
         ),
     )
 }
-"""By name."""
+"""The peers by name."""

@@ -1,4 +1,4 @@
-"""The whole comparison: cell after cell into one results file."""
+"""The benchmark: all cells, one after the other, into one results file."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from .tasks import Task
 
 
 class Observer:
-    """Told of the progress of `bench`; every method does nothing here."""
+    """Base class of observers of `bench`; its methods do nothing."""
 
     def on_missing(self, reason: str) -> None:
-        """A peer is not here, and how to get it."""
+        """Called if a peer is missing; `reason` says how to get it."""
 
     def on_start(self, cells: int, done: int) -> None:
-        """So many cells are asked for, so many are in the file already."""
+        """Called at the start; `done` of the `cells` requested cells are in the file already."""
 
     def on_cell(self, task: Task, family: Family) -> None:
-        """A cell begins."""
+        """Called when a cell begins."""
 
     def on_rows(self, task: Task, family: Family, rows: Sequence[dict[str, Any]]) -> None:
-        """A cell was measured and written."""
+        """Called when a cell was measured and written."""
 
 
 def bench(
@@ -45,23 +45,24 @@ def bench(
     threads: int | None = None,
     observer: Observer | None = None,
 ) -> Record:
-    """Measure every family under every task and keep the results in a file; cells that it holds are not run again.
+    """Measure every family in every task and keep the results in a file; cells in the file are not run again.
 
     Args:
-        tasks: shapes, some of `TASKS`.
-        families: what to compare, some of `FAMILIES`.
-        out: results file, JSON lines.
-        peers: folder with the checkouts of peers that are not on PyPI; those that are missing are left out and said.
-        seconds: for each of the two timings of a cell.
-        threads: of PyTorch; default as it is.
-        observer: told of the progress.
+        tasks: tasks from `TASKS`.
+        families: families from `FAMILIES`.
+        out: results file in JSON lines.
+        peers: folder with the checkouts of peers that are not on PyPI. A missing peer is left out, and the observer is
+            called.
+        seconds: time for each of the two timings of a cell.
+        threads: number of threads of PyTorch. Default: the present number.
+        observer: is called during the run.
 
     Returns:
         The record, with all rows of the file.
 
     Raises:
-        RecordError: the file was begun on another machine.
-        ValueError: the device of a task is not here, or no task is measured for these families.
+        RecordError: the file was started on another machine.
+        ValueError: the device of a task is not available, or no task is measured for these families.
 
     Example:
         >>> record = bench([TASKS["mnist"]], families(["FasterKAN"]), "results.jsonl")
@@ -76,7 +77,7 @@ def bench(
         cells = [(t, family) for t in tasks for family in families if not t.families or family.name in t.families]
         if not cells:
             told = "; ".join(f"{task.name}: {', '.join(task.families)}" for task in tasks)
-            raise ValueError(f"nothing to measure: these tasks are for single families only ({told})")
+            raise ValueError(f"nothing to measure: these tasks are only for certain families ({told})")
         todo = []
         for task, family in cells:
             names = [subject.name for subject in available[family.name]]
@@ -102,7 +103,7 @@ def bench(
 
 
 def _available(family: Family, peers: Path | None, observer: Observer) -> list[Subject]:
-    """The subjects that can be built; the others are told."""
+    """The subjects that can be built; the observer is called for the others."""
     found = []
     for subject in family.subjects(peers):
         if subject.peer is not None:
@@ -117,7 +118,7 @@ def _available(family: Family, peers: Path | None, observer: Observer) -> list[S
 
 @contextlib.contextmanager
 def _settings(threads: int | None) -> Iterator[None]:
-    """Number of threads and precision of products for a while."""
+    """Set the number of threads; restore it and the precision of products at the end."""
     before, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     torch.set_num_threads(threads or before)
     try:
@@ -128,7 +129,7 @@ def _settings(threads: int | None) -> Iterator[None]:
 
 
 def _commit() -> str:
-    """The commit of the checkout that this package runs from, "unknown" elsewhere."""
+    """The commit of the checkout from which this package runs, or "unknown"."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Who is measured: families of networks of one kind, ours beside the project it comes from, and two MLPs."""
+"""The subjects of the benchmark: families of one kind of network, from this library and other projects, and MLPs."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Subject:
     """A network that is measured.
 
     Args:
-        name: in results and tables.
-        build: makes it from the widths and K.
-        peer: whose project it is; None if it is ours.
-        edgewise: it expands [N, O, I] numbers, so that wide tasks do not fit in memory.
-        about: its setting, for the tables.
+        name: name in results and tables.
+        build: makes the network from the widths and K.
+        peer: the project of the network; None if it is ours.
+        edgewise: whether the network expands [N, O, I] numbers. Wide tasks then do not fit into memory.
+        about: its settings, for the tables.
     """
 
     name: str
@@ -49,17 +49,17 @@ class Subject:
 
     @property
     def ours(self) -> bool:
-        """Whether it belongs to this library."""
+        """Whether the network belongs to this library."""
         return self.peer is None
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """Subjects that are timed in turns with each other and with the MLPs.
+    """Subjects that take turns with each other and with the MLPs.
 
     Args:
-        name: by which results and command line know it.
-        ours: this library's configurations.
+        name: name in the results and on the command line.
+        ours: configurations of this library.
         peers: names in `PEERS`.
         edgewise: as in `Subject`, for the peers.
     """
@@ -70,7 +70,7 @@ class Family:
     edgewise: bool = False
 
     def subjects(self, peers: Path | None) -> tuple[Subject, ...]:
-        """Return its subjects; a peer's module is imported when it is built, from below the folder `peers`."""
+        """Return the subjects; the module of a peer is imported from the folder `peers` when its network is built."""
         others = tuple(
             Subject(peer.name, _from_peer(peer, peers), peer, self.edgewise)
             for peer in map(PEERS.__getitem__, self.peers)
@@ -83,15 +83,15 @@ def _from_peer(peer: Peer, peers: Path | None) -> Callable[[Sequence[int], int],
 
 
 def mlp_of_equal_parameters(model: KAN) -> MLP:
-    """Return `MLP.like(model)`, its hidden widths aligned."""
+    """Return `MLP.like(model)` with aligned hidden widths."""
     first, *hidden, last = MLP.like(model).layers_hidden
     return MLP([first, *map(aligned, hidden), last])
 
 
 def aligned(width: int) -> int:
-    """Return the nearest multiple of 64, else of 8, where that changes a width by a hundredth at most.
+    """Return the nearest multiple of 64 or else of 8, if it differs by at most a hundredth; otherwise the width itself.
 
-    Matrix products of other sizes are slow on tensor cores; an MLP that anyone chose would not have them.
+    Matrix products of other sizes are slow on tensor cores, so nobody would choose such widths for an MLP.
     """
     for step in (64, 8):
         near = step * round(width / step)
@@ -101,11 +101,11 @@ def aligned(width: int) -> int:
 
 
 def mlp_of_equal_flops(task: Task, flops: int) -> nn.Module:
-    """Return the MLP of the task's depth whose products in a forward come nearest to `flops`, its widths aligned.
+    """Return the MLP of the task's depth whose forward pass has about `flops` operations, with aligned widths.
 
     Args:
-        task: for the ends and the rows.
-        flops: of a forward, 2 a multiply-add.
+        task: gives the number of inputs, outputs and rows.
+        flops: operations of a forward pass; a multiply-add counts as 2.
     """
     per_row, depth = flops / (2 * task.batch), len(task.widths) - 1
     inputs, outputs = task.widths[0], task.widths[-1]
@@ -176,14 +176,14 @@ FAMILIES: dict[str, Family] = {
         ),
     )
 }
-"""By name."""
+"""The families by name."""
 
 
 def families(names: Sequence[str] = ()) -> list[Family]:
-    """Return the families of these names, all of them where none is given.
+    """Return the families with these names, or all families if no name is given.
 
     Raises:
-        ValueError: an unknown name, with the known ones.
+        ValueError: a name is unknown. The message lists the known names.
     """
     if unknown := sorted(set(names) - set(FAMILIES)):
         raise ValueError(f"unknown family {', '.join(unknown)}; known: {', '.join(FAMILIES)}")

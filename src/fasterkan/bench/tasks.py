@@ -1,4 +1,4 @@
-"""What is measured: shapes, batches, functions an edge, precision, mode."""
+"""The tasks of the benchmark: shapes, batches, functions per edge, precision and mode."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ Mode = Literal["eager", "compiled", "graph"]
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One shape under which every family is timed.
+    """One shape for which every family is timed.
 
     Args:
-        name: by which results and command line know it.
+        name: name in the results and on the command line.
         widths: inputs, hidden units and outputs of the network.
-        batch: rows N of a step.
-        functions: K, functions on an edge, of every subject that lets it be chosen.
-        own: K of single families, by name, where the task is a published table that has another one for them.
-        precision: "float32", "tf32" (TensorFloat32 products), "bf16" (autocast).
-        mode: "eager", "compiled" (torch.compile), "graph" (a CUDA graph of the whole step).
+        batch: number of rows N in a step.
+        functions: K, the number of functions on an edge, for every subject in which it can be chosen.
+        own: a different K for some families, by name. Used for a published table that has such exceptions.
+        precision: "float32", "tf32" (TensorFloat32 products) or "bf16" (autocast).
+        mode: "eager", "compiled" (torch.compile) or "graph" (a CUDA graph of the whole step).
         device: "cpu" or "cuda".
-        families: names of those that are measured; () means all. Where each subject is compiled, that takes long.
-        train_steps: steps of AdamW after which the loss is compared; 0 compares none.
-        about: where the shape comes from.
+        families: names of the families to measure; () means all. Compiling every subject would take long.
+        train_steps: number of AdamW steps after which the loss is compared; 0 compares no loss.
+        about: the origin of the shape.
     """
 
     name: str
@@ -61,7 +61,7 @@ GROWTH: dict[str, dict[str, int]] = {
     "growth": {"N": 256, "I": 256, "O": 256, "K": 8},
     "gpu-growth": {"N": 8192, "I": 1024, "O": 1024, "K": 8},
 }
-"""The layer from which one size at a time grows, by the prefix of the tasks' names."""
+"""The layer in which one size at a time grows, by the prefix of the tasks' names."""
 
 
 def _growth(prefix: str, points: Mapping[str, Sequence[int]], **options: Any) -> list[Task]:
@@ -106,10 +106,10 @@ _GPU = [
 ]
 
 TASKS: dict[str, Task] = {task.name: task for task in (*_CPU, *_GPU)}
-"""By name."""
+"""The tasks by name."""
 
 SUITES: dict[str, tuple[str, ...]] = {
     "cpu": tuple(task.name for task in _CPU),
     "gpu": tuple(task.name for task in _GPU),
 }
-"""Names of the tasks that belong together."""
+"""Names of the tasks in each suite."""

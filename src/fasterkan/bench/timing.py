@@ -1,4 +1,4 @@
-"""Timing in turns: every subject of a cell once a round, so that whatever slows the machine slows them alike."""
+"""Timing in turns: each subject runs once per round, so a slow moment of the machine slows all subjects equally."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 import torch
 
 _SLOW = 0.5
-"""Seconds above which a call needs no untimed one before it, and one timed call is a turn."""
+"""Seconds above which a turn is one timed call, without an untimed call before it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Spread:
-    """Median and the range of the middle three fifths."""
+    """The median, and the 20th and 80th percentiles."""
 
     median: float
     p20: float
@@ -23,7 +23,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: list[float]) -> Spread:
-        """Return the spread of one value or more."""
+        """Return the spread of at least one value."""
         if len(values) == 1:
             return cls(*values * 3)
         fifths = statistics.quantiles(values, n=5, method="inclusive")
@@ -39,17 +39,18 @@ def interleave(
     most: int = 60,
     device: str = "cpu",
 ) -> dict[str, list[float]]:
-    """Run the subjects in turn, round after round, and return the milliseconds of each round.
+    """Run the subjects in turns, round after round, and return the milliseconds of each round.
 
-    A turn is an untimed call, which brings a subject's own data into the caches, and the median of `calls` timed ones.
+    A turn begins with an untimed call, which brings the subject's own data into the caches. The time of the turn is the
+    median of `calls` timed calls; on CUDA it is their mean, because the calls are queued.
 
     Args:
-        subjects: what to call, by name; each was called before, so nothing is compiled or allocated the first time.
-        seconds: end after the round in which so much time has passed.
-        calls: timed calls in a turn.
-        least: rounds at least.
-        most: rounds at most.
-        device: whose work to wait for.
+        subjects: functions to call, by name. Each must have been called before, so that no turn includes compilation.
+        seconds: no new round begins after this time.
+        calls: number of timed calls in a turn.
+        least: least number of rounds.
+        most: largest number of rounds.
+        device: the device to wait for, "cpu" or "cuda".
     """
     times: dict[str, list[float]] = {name: [] for name in subjects}
     begun = time.perf_counter()
@@ -62,7 +63,7 @@ def interleave(
 
 
 def ratios(times: Mapping[str, list[float]], reference: str) -> dict[str, Spread]:
-    """Return each subject's time by that of the reference, formed within each round."""
+    """Return the time of each subject divided by that of the reference in the same round."""
     return {name: Spread.of([t / r for t, r in zip(one, times[reference], strict=True)]) for name, one in times.items()}
 
 
@@ -70,7 +71,7 @@ def _turn(run: Callable[[], object], calls: int, device: str) -> float:
     first = _call(run, device)
     if first > _SLOW:
         return first * 1e3
-    if device == "cuda":  # calls are queued one behind the other, as in training
+    if device == "cuda":  # calls are queued one after the other, as in training
         torch.cuda.synchronize()
         start = time.perf_counter()
         for _ in range(calls):

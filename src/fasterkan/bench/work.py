@@ -1,4 +1,4 @@
-"""What is timed: a forward without gradients and a training step, in the precision and mode of a task."""
+"""The timed work: a forward pass without gradients and a training step, in the precision and mode of a task."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .tasks import Task
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """Input [N, I] in [-1, 1] and what the loss compares with: labels [N] or, with one output, numbers [N, 1]."""
+    """Inputs [N, I] in [-1, 1], and the targets of the loss: labels [N] or, for one output, numbers [N, 1]."""
 
     x: Tensor
     target: Tensor
 
     @classmethod
     def of(cls, task: Task) -> Data:
-        """Return the same data for the same task."""
+        """Return the data of a task; the same task always gets the same data."""
         generator = torch.Generator().manual_seed(0)
         x = torch.rand(task.batch, task.widths[0], generator=generator) * 2 - 1
         if task.widths[-1] == 1:
@@ -34,18 +34,18 @@ class Data:
 
 
 def loss_of(y: Tensor, target: Tensor) -> Tensor:
-    """Return the mean square for numbers, the cross-entropy for labels; in float32 or more."""
+    """Return the mean squared error for numbers, or the cross-entropy for labels, in float32 or higher precision."""
     y = y.to(torch.promote_types(y.dtype, torch.float32))
     return F.mse_loss(y, target.to(y.dtype)) if target.is_floating_point() else F.cross_entropy(y, target)
 
 
 def precision(task: Task) -> AbstractContextManager[Any]:
-    """Return the autocast of a task."""
+    """Return the autocast context of a task."""
     return torch.autocast(task.device, torch.bfloat16) if task.precision == "bf16" else nullcontext()
 
 
 def forward_and_step(model: nn.Module, task: Task, data: Data) -> tuple[Callable[[], object], Callable[[], object]]:
-    """Return the two things to time, ready to be called."""
+    """Return the two functions to time: the forward pass and the training step."""
     called: Callable[[Tensor], Tensor] = torch.compile(model) if task.mode == "compiled" else model
 
     def forward() -> Tensor:
@@ -67,7 +67,7 @@ def forward_and_step(model: nn.Module, task: Task, data: Data) -> tuple[Callable
 
 
 def _captured(run: Callable[[], object], model: nn.Module) -> Callable[[], object]:
-    """Return the replay of a CUDA graph of a call; gradients are made anew inside it."""
+    """Return a function that replays a CUDA graph of a call; the graph itself creates the gradients."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):

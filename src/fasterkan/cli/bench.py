@@ -18,9 +18,9 @@ from ..bench import FAMILIES, SUITES, TASKS, Family, Observer, Task, bench, fami
 
 HELP = f"""Compare this library with other KAN projects and with MLPs, on this machine.
 
-Subjects of a family and two MLPs (equal parameters, equal FLOPs) take turns, and ratios are formed within a turn. Other
-projects take part where they are installed, or checked out below the folder --peers. A results file that was begun is
-gone on with.
+The subjects of a family and two MLPs (equal parameters, equal FLOPs) take turns. Ratios are computed within a round.
+Other projects take part if they are installed, or if they are checked out below the folder --peers. If the results
+file exists, the run continues it.
 
 \\b
 Examples:
@@ -34,16 +34,22 @@ Families: {", ".join(FAMILIES)}.
 
 
 def bench_command(
-    suite: Annotated[str, typer.Option(help=f"Tasks that belong together: {', '.join(SUITES)}.")] = "cpu",
-    task: Annotated[list[str] | None, typer.Option(help="A task instead; may be given several times.")] = None,
+    suite: Annotated[str, typer.Option(help=f"Suite of tasks: {', '.join(SUITES)}.")] = "cpu",
+    task: Annotated[
+        list[str] | None, typer.Option(help="Task, instead of a suite; may be given several times.")
+    ] = None,
     family: Annotated[
         list[str] | None, typer.Option(help="Only this family; may be given several times. [default: all]")
     ] = None,
     peers: Annotated[Path | None, typer.Option(help="Folder with checkouts of other projects.")] = None,
-    out: Annotated[Path, typer.Option(help="Results file, JSON lines.")] = Path("bench.jsonl"),
-    seconds: Annotated[float, typer.Option(min=0.01, help="For each timing of a cell; at least five rounds.")] = 3.0,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of PyTorch. [default: PyTorch's]")] = None,
-    list_only: Annotated[bool, typer.Option("--list", help="Show tasks and families with their projects.")] = False,
+    out: Annotated[Path, typer.Option(help="Results file in JSON lines.")] = Path("bench.jsonl"),
+    seconds: Annotated[
+        float, typer.Option(min=0.01, help="Time for each timing of a cell; there are at least five rounds.")
+    ] = 3.0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Number of threads. [default: PyTorch's number]")] = None,
+    list_only: Annotated[
+        bool, typer.Option("--list", help="Show all tasks and families, with their projects, and exit.")
+    ] = False,
 ) -> None:
     """Run `fasterkan bench`."""
     chosen = families(family or ())
@@ -70,7 +76,7 @@ def bench_command(
 
 
 def _keep_memory() -> None:
-    """Tell glibc to keep freed memory: else pages are returned and fetched anew, by chance of who ran before."""
+    """Tell glibc to keep freed memory; otherwise times depend on which subject ran before."""
     if platform.libc_ver()[0] != "glibc":
         return
     library = ctypes.CDLL(None)
@@ -129,7 +135,7 @@ class _Lines(Observer):
         typer.echo(f"left out: {reason}", err=True)
 
     def on_start(self, cells: int, done: int) -> None:
-        typer.echo(f"{cells} cells, {done} measured already")
+        typer.echo(f"{cells} cells, {done} of them measured already")
 
     def on_rows(self, task: Task, family: Family, rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
@@ -137,10 +143,10 @@ class _Lines(Observer):
 
 
 class _Bar(_Lines):
-    """A bar over the cells, the lines above it.
+    """A progress bar over the cells, with the lines above it.
 
     Args:
-        progress: rich's display, started and stopped by the caller.
+        progress: the display of rich, which the caller starts and stops.
     """
 
     def __init__(self, progress: Progress) -> None:

@@ -1,4 +1,4 @@
-"""What a saved model is made of, in numbers."""
+"""The numbers that describe a saved model."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _NO_NUMBERS = {"mask"}
 
 
 def describe(saved: SavedModel) -> dict[str, Any]:
-    """Return architecture, counts, sizes in bytes and versions as JSON holds them.
+    """Return architecture, counts, sizes in bytes and versions as values for JSON.
 
-    `parameters` has every stored number by part: weights W, grid (the basis' tensors), norms, bias, base, and of a
-    FasterKANvolver its convolutions with their norms; `whole` is their sum, `trainable` the parameters,
-    those included that a run kept frozen.
+    `parameters` has the number of stored values for each part: weights W, grid (the tensors of the basis), norms, bias,
+    base, and for a FasterKANvolver its convolutions with their norms. `whole` is their sum. `trainable` is the number
+    of parameters, including those that a run kept frozen.
     """
     model = saved.model
     head = model.head if isinstance(model, FasterKANvolver) else model
@@ -47,7 +47,7 @@ def describe(saved: SavedModel) -> dict[str, Any]:
 
 
 def count_by_part(model: KAN | FasterKANvolver) -> dict[str, int]:
-    """Return how many numbers are stored in each part, learned or not."""
+    """Return the number of stored values in each part, learned or not."""
     counts = dict.fromkeys(("weights", "grid", "norms", "bias", "base"), 0)
     for layer in model.kan_layers():
         for name, tensor in layer.state_dict().items():

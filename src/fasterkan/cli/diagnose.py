@@ -11,10 +11,10 @@ import typer
 from ..diagnosis import diagnose
 from .saved import SPLITS, load_with_images
 
-HELP = """Say what ails a trained model, and which argument to change.
+HELP = """Find what is wrong with a trained model, and which argument to change.
 
-Sends images through it and shows, for each layer: inputs outside the grid, dead, collinear and saturated functions,
-sizes of outputs and gradients.
+The command sends images through the model. For each layer it shows the share of inputs outside the grid, the dead,
+collinear and saturated functions, and the sizes of outputs and gradients.
 
 \b
 Examples:
@@ -25,12 +25,12 @@ Examples:
 
 
 def diagnose_command(
-    run: Annotated[Path, typer.Argument(help="Folder of a run, or of a saved model (then name the data set).")],
-    data: Annotated[str | None, typer.Option(help="Data set. [default: the run's]", show_default=False)] = None,
-    split: Annotated[str, typer.Option(help="Images to send.", metavar="|".join(SPLITS))] = "train",
-    rows: Annotated[int, typer.Option(help="How many of them, evenly spread.", min=1)] = 2048,
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or of a saved model. A saved model needs --data.")],
+    data: Annotated[str | None, typer.Option(help="Data set. [default: that of the run]", show_default=False)] = None,
+    split: Annotated[str, typer.Option(help="Split of the data set.", metavar="|".join(SPLITS))] = "train",
+    rows: Annotated[int, typer.Option(help="Number of images, taken at even distances.", min=1)] = 2048,
     data_root: Annotated[
-        str | None, typer.Option(help="Folder of the data set's files. [default: the run's]", show_default=False)
+        str | None, typer.Option(help="Folder of the data set's files. [default: that of the run]", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:

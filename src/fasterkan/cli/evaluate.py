@@ -15,7 +15,7 @@ from .text import percent
 
 HELP = """Evaluate a trained model.
 
-Shows the confusion matrix, accuracy and loss on the test images, or on those of another split.
+The command shows the confusion matrix, the accuracy and the loss on the test images, or on those of another split.
 
 \b
 Examples:
@@ -26,11 +26,13 @@ Examples:
 
 
 def evaluate_command(
-    run: Annotated[Path, typer.Argument(help="Folder of a run, or of a saved model (then name the data set).")],
-    dataset: Annotated[str | None, typer.Option(help="Data set. [default: the run's]", show_default=False)] = None,
-    split: Annotated[str, typer.Option(help="Images to look at.", metavar="|".join(SPLITS))] = "test",
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or of a saved model. A saved model needs --dataset.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="Data set. [default: that of the run]", show_default=False)
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of the data set.", metavar="|".join(SPLITS))] = "test",
     data_root: Annotated[
-        str | None, typer.Option(help="Folder of the data set's files. [default: the run's]", show_default=False)
+        str | None, typer.Option(help="Folder of the data set's files. [default: that of the run]", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
@@ -46,7 +48,7 @@ def evaluate_command(
 
 
 def _table(outcome: Evaluation, data: ImageDataset) -> str:
-    """The confusion matrix with its labels, one row a label, and each label's accuracy."""
+    """The confusion matrix with one row per label, and the accuracy of each label."""
     corner = "label \\ prediction"
     left, cell = len(corner), max(6, *(len(name) + 2 for name in data.classes))
     lines = [corner + "".join(name.rjust(cell) for name in data.classes)]

@@ -14,9 +14,10 @@ from .fitted import is_fitted, load_fitted
 from .saved import load
 from .text import percent
 
-HELP = """Say what a model is made of.
+HELP = """Describe a model.
 
-Architecture, parameters by part, trainable and whole count, edges, memory, versions; of a run its accuracy too.
+The command shows the architecture, the parameters of each part, the number of trainable and of stored values, the
+edges, the memory and the versions. For a run it also shows the accuracy.
 
 \b
 Examples:
@@ -43,7 +44,7 @@ def info_command(
         "edges": f"{about['edges']:,}",
         "parameters": ", ".join(f"{name} {count:,}" for name, count in parts.items()),
         "trainable": f"{about['trainable']:,}",
-        "whole": f"{about['whole']:,} (with what is stored and not learned)",
+        "whole": f"{about['whole']:,} (all stored values, also those not learned)",
         "memory": f"{about['memory_bytes'] / 2**20:.2f} MiB, on disk {about['disk_bytes'] / 2**20:.2f} MiB",
         "versions": ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
     }

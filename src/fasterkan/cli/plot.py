@@ -15,10 +15,11 @@ from .rows import load_network_data
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HELP = """Draw a network: its edges, what its inputs are worth, and how it was trained.
+HELP = """Draw pictures of a network: its edges, the importance of its inputs, and its training.
 
-Writes pictures (PNG and SVG): training, of a run; importance; network, with the function on every edge, where edges are
-functions of one variable (norm="feature"). Needs matplotlib: pip install "fasterkan[plot]".
+The command writes PNG and SVG files. "training" shows the course of a run. "importance" shows the importance of the
+inputs. "network" shows the function on every edge, if edges are functions of one variable (norm="feature"). Pictures
+need matplotlib: pip install "fasterkan[plot]".
 
 \b
 Examples:
@@ -30,20 +31,22 @@ _KINDS = ("png", "svg")
 
 
 def plot_command(
-    run: Annotated[Path, typer.Argument(help="Folder of a run, or of a saved model (then name its data).")],
+    run: Annotated[
+        Path, typer.Argument(help="Folder of a run, or of a saved model. A saved model needs --data or --table.")
+    ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the pictures. [default: RUN-pictures]", show_default=False)
+        Path | None, typer.Option(help="Folder for the pictures. [default: RUN-pictures]", show_default=False)
     ] = None,
-    table: Annotated[Path | None, typer.Option(help="CSV file with a line of names.", show_default=False)] = None,
+    table: Annotated[Path | None, typer.Option(help="CSV file with a header line.", show_default=False)] = None,
     target: Annotated[
-        str | None, typer.Option(help="Column to predict, several with commas.", show_default=False)
+        str | None, typer.Option(help="Target column; separate several with commas.", show_default=False)
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Data set. [default: the run's]", show_default=False)] = None,
+    data: Annotated[str | None, typer.Option(help="Data set. [default: that of the run]", show_default=False)] = None,
     data_root: Annotated[
-        str | None, typer.Option(help="Folder of the data set's files. [default: the run's]", show_default=False)
+        str | None, typer.Option(help="Folder of the data set's files. [default: that of the run]", show_default=False)
     ] = None,
-    rows: Annotated[int, typer.Option(help="How many images are looked at.", min=2)] = 1000,
-    max_edges: Annotated[int, typer.Option(help="How many edges are drawn at most.", min=1)] = 60,
+    rows: Annotated[int, typer.Option(help="Number of images to use.", min=2)] = 1000,
+    max_edges: Annotated[int, typer.Option(help="Largest number of edges to draw.", min=1)] = 60,
 ) -> None:
     """Run `fasterkan plot`."""
     found = load_network_data(run, data, data_root, table, target, rows)
@@ -58,12 +61,13 @@ def plot_command(
         _write(picture, folder, "network")
     else:
         typer.echo(
-            'no picture of the edges: under a norm over rows they are no functions of one variable; norm="feature"'
+            "no picture of the edges: with a norm over rows, they are not functions of one variable; use "
+            'norm="feature" to get them'
         )
 
 
 def beside(run: Path, word: str) -> Path:
-    """Return the folder beside a run in which what is made of it lies."""
+    """Return a folder beside the run for results of the run, RUN-WORD."""
     whole = run.resolve()
     return whole.with_name(f"{whole.name}-{word}")
 

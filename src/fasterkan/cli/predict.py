@@ -22,12 +22,13 @@ from .predict_table import predict_table
 from .text import percent
 
 _BAR = 30
-"""Width of the bar of probability 1, in characters."""
+"""Width of the bar for probability 1, in characters."""
 
-HELP = """Say which digits photographs or drawings show, or what a fit to a table says of new rows.
+HELP = """Predict the digits in photographs or drawings, or predict new rows of a table.
 
-Images need Pillow: pip install "fasterkan[vision]". FILES are then image files, folders or globs. Of a run of
-`fasterkan fit` FILES is one CSV file with its columns; it is given back with the predictions behind them.
+With a model of images, FILES are image files, folders or globs. This needs Pillow: pip install "fasterkan[vision]".
+With a run of `fasterkan fit`, FILES is one CSV file with the columns of the run. The output is this table with the
+predictions after its columns.
 
 \b
 Examples:
@@ -36,19 +37,19 @@ Examples:
   fasterkan predict runs/wine new.csv --out predicted.csv
 
 \b
-Exit codes: 0 all read; 1 some images or rows could not be read (said on stderr); 2 none could, or bad usage.
+Exit codes: 0 all were read; 1 some images or rows could not be read (see stderr); 2 none could, or bad usage.
 """
 
 
 def predict_command(
     run: Annotated[Path, typer.Argument(help="Folder of a run, or of a saved model.")],
     files: Annotated[list[str], typer.Argument(help="Image files, folders of images, or globs; or a CSV file.")],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object for each image or row, a line each.")
-    ] = False,
-    top: Annotated[int, typer.Option(min=1, help="Number of classes shown with their probability; images only.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for each image or row.")] = False,
+    top: Annotated[
+        int, typer.Option(min=1, help="Number of classes to show with their probability (images only).")
+    ] = 3,
     out: Annotated[
-        Path | None, typer.Option(help="File for a table's predictions. [default: stdout]", show_default=False)
+        Path | None, typer.Option(help="File for the predictions of a table. [default: stdout]", show_default=False)
     ] = None,
 ) -> None:
     """Run `fasterkan predict`."""
@@ -56,7 +57,7 @@ def predict_command(
         predict_table(run, files, out, as_json=as_json)
         return
     if out is not None:
-        raise ValueError("--out is for tables; what is said of images goes to stdout, --json > FILE keeps it")
+        raise ValueError("--out is only for tables; for images, redirect the output: --json > FILE")
     model = _load(run)
     digits, problems = _read(files)
     for problem in problems:
@@ -74,27 +75,29 @@ def predict_command(
 
 
 def _load(folder: Path) -> Pretrained:
-    """The model of a run, or one that `save_pretrained` wrote, checked to read 28 x 28 pixels."""
+    """The model of a run or of `save_pretrained`, checked to take 28 x 28 pixels."""
     if not folder.is_dir():
-        raise RunFolderError(f"{folder} is no folder; give one that `fasterkan train` or `save_pretrained` wrote")
+        raise RunFolderError(f"{folder} is not a folder; give one that `fasterkan train` or `save_pretrained` wrote")
     run = RunFolder(folder)
     if run.is_run() and (dataset := run.load_config().dataset) != "mnist":
-        typer.echo(f"note: the model was trained on {dataset}, not on mnist; classes are numbers", err=True)
+        typer.echo(
+            f"note: the model was trained on {dataset}, not on mnist; its classes are shown as numbers", err=True
+        )
     model = from_pretrained(run.model if run.is_run() else folder)
     if isinstance(model, KAN):
         shape: tuple[int, ...] = (model.layers_hidden[0],)
     elif isinstance(model, FasterKANvolver):
         shape = (model.in_channels, *model.image_size)
     else:
-        raise ValueError(f"{folder} holds a {type(model).__name__}; predict takes a FasterKAN, KAN or FasterKANvolver")
+        raise ValueError(f"{folder} has a {type(model).__name__}; predict takes a FasterKAN, KAN or FasterKANvolver")
     if shape not in ((784,), (1, 28, 28)):
         sizes = " x ".join(map(str, shape))
-        raise ValueError(f"{folder} holds a model of {sizes} inputs; predict needs 784 (28 x 28 grey pixels)")
+        raise ValueError(f"{folder} has a model with {sizes} inputs; predict needs 784 (28 x 28 grey pixels)")
     return model
 
 
 def _read(words: Sequence[str]) -> tuple[list[tuple[Path, Digit]], list[str]]:
-    """The digits of all images that can be read, and what is wrong with the others."""
+    """The digits of all images that can be read, and the error messages for the others."""
     digits, problems = [], []
     for word in words:
         try:
@@ -114,7 +117,7 @@ def _read(words: Sequence[str]) -> tuple[list[tuple[Path, Digit]], list[str]]:
 
 @torch.no_grad()
 def _probabilities(model: Pretrained, pixels: Tensor) -> Tensor:
-    """Of each class for images [N, 28, 28], float64 [N, C]."""
+    """The probability of each class for images [N, 28, 28], float64 [N, C]."""
     dtype = next(model.parameters()).dtype
     return model.eval()(pixels.flatten(1).to(dtype)).double().softmax(-1)
 
@@ -126,7 +129,7 @@ def _print_json(digits: Sequence[tuple[Path, Digit]], probabilities: Tensor) -> 
 
 
 def _print_one(path: Path, digit: Digit, probabilities: Tensor, top: int) -> None:
-    """The most likely classes as bars, and what was done to the image."""
+    """The most likely classes as bars, and the steps of the preparation."""
     typer.echo(f"{path}: {int(probabilities.argmax())}")
     table = Table.grid(padding=(0, 1))
     for share, number in _best(probabilities, top):
@@ -136,7 +139,7 @@ def _print_one(path: Path, digit: Digit, probabilities: Tensor, top: int) -> Non
 
 
 def _print_table(digits: Sequence[tuple[Path, Digit]], probabilities: Tensor, top: int) -> None:
-    """One row an image."""
+    """A table with one row per image."""
     table = Table(box=None, pad_edge=False)
     table.add_column("image", overflow="fold")
     table.add_column("class", justify="right")

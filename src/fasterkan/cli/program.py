@@ -1,4 +1,4 @@
-"""The program as a whole: its commands, and what becomes of their errors."""
+"""The `fasterkan` program: its commands, and the handling of their errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from . import bench, diagnose, evaluate, fit, info, plot, predict, prune, train
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 _PACKAGE = Path(__file__).parent.parent
 
-_HELP = """Train, evaluate and look into Kolmogorov-Arnold networks.
+_HELP = """Train, evaluate and interpret Kolmogorov-Arnold networks.
 
 \b
 Examples:
@@ -34,21 +34,21 @@ _EPILOG = "Exit codes: 0 done; 1 the run failed; 2 bad usage or input; 130 inter
 
 
 class Program(TyperGroup):
-    """The group of commands: an error with a message of ours becomes one red line on stderr and an exit code."""
+    """The group of commands: an expected error becomes one red line on stderr and an exit code."""
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        """Run the command; errors that nobody foresaw keep their traceback, with --debug every error does."""
+        """Run the command; unexpected errors keep their traceback, and with --debug every error does."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
             code = _report(error, "interrupted; nothing was saved", INTERRUPTED, ctx)
         except TrainingError as error:
             code = _report(error, str(error), FAILED, ctx)
-        except BrokenPipeError:  # the reader went away, `| head` say: nothing to tell, and nobody to tell it to
+        except BrokenPipeError:  # the reader ended, such as `| head`, so there is nothing to report
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = FAILED
         except ImportError as error:
-            if "pip install" not in str(error):  # one of ours names the extra that is missing
+            if "pip install" not in str(error):  # our own message names the missing extra
                 raise
             code = _report(error, str(error), BAD_INPUT, ctx)
         except OSError as error:
@@ -69,7 +69,7 @@ def _report(error: BaseException, message: str, code: int, ctx: typer.Context) -
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether this package raised it: other people's ValueErrors are bugs, not messages."""
+    """Whether this package raised the error; a ValueError of another package is a bug, not a message for the user."""
     frames = traceback.extract_tb(error.__traceback__)
     return _PACKAGE in Path(frames[-1].filename).parents
 
@@ -100,7 +100,7 @@ def _options(
         bool, typer.Option("--debug", envvar="FASTERKAN_DEBUG", help="Show the traceback of every error.")
     ] = False,
 ) -> None:
-    """Options of the program, before the command."""
+    """Options of the program, which come before the command."""
 
 
 app.command("train", help=train.HELP, epilog=_EPILOG)(train.train_command)
@@ -118,6 +118,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit with its code.
 
     Args:
-        arguments: the words after the program's name; default those it was called with.
+        arguments: the command line after the name of the program. Default: that of the process.
     """
     app(arguments, prog_name="fasterkan")

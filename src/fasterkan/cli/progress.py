@@ -1,4 +1,4 @@
-"""What `fasterkan train` shows while it runs: a bar on a terminal, a line an epoch elsewhere."""
+"""The progress of `fasterkan train`: a bar on a terminal, and one line per epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..train import EpochMetrics, Observer, TrainConfig, TrainResult
 from .text import percent
 
 _SMOOTHING = 0.98
-"""Of the loss that the bar shows: the mean of about the last 50 steps."""
+"""Smoothing of the loss in the bar: about the mean of the last 50 steps."""
 
 
 @contextmanager
 def watch() -> Iterator[Observer]:
-    """Yield the observer that suits stdout, and leave the terminal in order whatever happens."""
+    """Yield the observer for stdout, and restore the terminal at the end, also after an error."""
     console = Console()
     if not console.is_terminal:
         yield EpochLines()
@@ -56,7 +56,7 @@ class Bar(Observer):
     """A progress bar over all steps.
 
     Args:
-        progress: rich's display, started and stopped by the caller.
+        progress: the display of rich, which the caller starts and stops.
     """
 
     def __init__(self, progress: Progress) -> None:

@@ -20,12 +20,12 @@ from .fitted import Encoded, check_free, counted
 from .plot import beside
 from .rows import NetworkData, load_network_data
 
-HELP = """Make a network smaller: without the inputs, nodes, edges and layers that it does not need.
+HELP = """Make a network smaller: remove the inputs, nodes, edges and layers that it does not need.
 
-Writes a folder with the smaller model, as every command reads it, and report.txt and report.json with what went and
-what it cost. Images: the share of wrong labels on the validation images decides, and each round ends with some epochs
-of training as in the run. Of a run of `fasterkan fit` it takes the rows that were fitted, and each round ends with
-a fit; the rows of the test tell what it cost.
+The command writes a folder with the smaller model. report.txt and report.json in it say what was removed, and how
+much error this added. Other commands can read the folder. With images, the share of wrong labels on the validation
+images decides what may be removed, and each round ends with some epochs of training as in the run. With a run of
+`fasterkan fit`, the fitted rows decide, each round ends with a fit, and the report gives the error on the test rows.
 
 \b
 Examples:
@@ -36,29 +36,34 @@ Examples:
 
 
 def prune_command(
-    run: Annotated[Path, typer.Argument(help="Folder of a run, or of a saved model (then name its data).")],
+    run: Annotated[
+        Path, typer.Argument(help="Folder of a run, or of a saved model. A saved model needs --data or --table.")
+    ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the smaller model. [default: RUN-pruned]", show_default=False)
+        Path | None, typer.Option(help="Folder for the smaller model. [default: RUN-pruned]", show_default=False)
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(help="How much of what it explains may be lost, 0 to 1.", min=0, max=1)
+        float, typer.Option(help="Share of what the network explains that may be lost, 0 to 1.", min=0, max=1)
     ] = 0.003,
-    keep: Annotated[float, typer.Option(help="Stop at this share of the edges, 0 to 1.", min=0, max=1)] = 0.0,
+    keep: Annotated[float, typer.Option(help="Stop when this share of the edges is left, 0 to 1.", min=0, max=1)] = 0.0,
     epochs: Annotated[
-        int, typer.Option(help="Of training after each round; for a run of `fasterkan fit` a fit. 0: none.", min=0)
+        int,
+        typer.Option(
+            help="Epochs of training after each round (for a run of `fasterkan fit`: a fit); 0 for none.", min=0
+        ),
     ] = 2,
-    rounds: Annotated[int, typer.Option(help="At most so many.", min=1)] = 6,
-    edges: Annotated[bool, typer.Option(help="Remove single edges too, not only whole inputs and nodes.")] = True,
-    table: Annotated[Path | None, typer.Option(help="CSV file with a line of names.", show_default=False)] = None,
+    rounds: Annotated[int, typer.Option(help="Largest number of rounds.", min=1)] = 6,
+    edges: Annotated[bool, typer.Option(help="Also remove single edges, not only whole inputs and nodes.")] = True,
+    table: Annotated[Path | None, typer.Option(help="CSV file with a header line.", show_default=False)] = None,
     target: Annotated[
-        str | None, typer.Option(help="Column to predict, several with commas.", show_default=False)
+        str | None, typer.Option(help="Target column; separate several with commas.", show_default=False)
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Data set. [default: the run's]", show_default=False)] = None,
+    data: Annotated[str | None, typer.Option(help="Data set. [default: that of the run]", show_default=False)] = None,
     data_root: Annotated[
-        str | None, typer.Option(help="Folder of the data set's files. [default: the run's]", show_default=False)
+        str | None, typer.Option(help="Folder of the data set's files. [default: that of the run]", show_default=False)
     ] = None,
-    rows: Annotated[int, typer.Option(help="How many training images give the importances.", min=10)] = 2000,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that lies in the folder.")] = False,
+    rows: Annotated[int, typer.Option(help="Number of training images for the importances.", min=10)] = 2000,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model in the folder.")] = False,
 ) -> None:
     """Run `fasterkan prune`."""
     found = load_network_data(run, data, data_root, table, target, rows)
@@ -88,7 +93,7 @@ def prune_command(
 
 
 def _result(run: Path, rows: tuple[Encoded, Encoded], report: PruneReport) -> dict[str, Any]:
-    """What `fit.json` says of the smaller network."""
+    """The result in `fit.json` for the smaller network."""
     return {
         "pruned_from": str(run.resolve()),
         "loss": report.loss_after,
@@ -99,7 +104,7 @@ def _result(run: Path, rows: tuple[Encoded, Encoded], report: PruneReport) -> di
 
 
 def _fit(net: KAN, found: NetworkData) -> None:
-    """A fit that goes on from the weights of the network."""
+    """Fit the network, starting from its present weights."""
     assert found.fitted is not None
     fitted = found.fitted
     loss = cast(LossName, fitted.loss)
@@ -108,7 +113,7 @@ def _fit(net: KAN, found: NetworkData) -> None:
 
 
 def _off(found: NetworkData, net: KAN) -> list[str]:
-    """How far off the two networks are on the rows of the test."""
+    """The errors of both networks on the test rows."""
     if found.fitted is None or found.held is None:
         return []
     x, y = found.held
@@ -124,7 +129,7 @@ def _off(found: NetworkData, net: KAN) -> list[str]:
 
 
 def _train(net: KAN, found: NetworkData, epochs: int) -> None:
-    """Some epochs as in the run, with half of its learning rate."""
+    """Train for some epochs as in the run, with half of its learning rate."""
     assert found.images is not None
     config = found.saved.config or TrainConfig()
     config = dataclasses.replace(config, epochs=epochs, lr=config.lr / 2, keep="last")
@@ -134,6 +139,6 @@ def _train(net: KAN, found: NetworkData, epochs: int) -> None:
 
 
 def _numbers(report: PruneReport) -> dict[str, Any]:
-    """The report as JSON holds it."""
+    """The report as values for JSON."""
     fields = {f.name: getattr(report, f.name) for f in dataclasses.fields(report) if f.name != "net"}
     return fields | {name: dataclasses.asdict(fields[name]) for name in ("before", "after")}

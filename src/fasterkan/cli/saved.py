@@ -1,4 +1,4 @@
-"""A trained model on the disk, as a run or alone."""
+"""Loading a trained model from a run, or from a folder of its own."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ SPLITS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class SavedModel:
-    """A model with what is known about it."""
+    """A model with the known facts about it."""
 
     model: KAN | FasterKANvolver
     folder: Path
-    """Where its `model.safetensors` lies."""
+    """The folder of its `model.safetensors`."""
     config: TrainConfig | None
-    """How it was trained, None for a model without a run."""
+    """The configuration of its training; None for a model without a run."""
     result: dict[str, Any] | None
-    """What `result.json` says, None where there is none."""
+    """The content of `result.json`; None if there is none."""
 
 
 def load(path: Path) -> SavedModel:
-    """Return the model of a run folder or of a folder that `save_pretrained` wrote.
+    """Return the model of a run, or of a folder that `save_pretrained` wrote.
 
     Raises:
-        RunFolderError, CheckpointError: the folder holds neither, or a file in it is damaged.
+        RunFolderError, CheckpointError: the folder is neither of these, or a file in it is damaged.
     """
     run = RunFolder(path)
     if not path.is_dir():
-        raise RunFolderError(f"{path} is no folder; give one that `fasterkan train` or `save_pretrained` wrote")
+        raise RunFolderError(f"{path} is not a folder; give one that `fasterkan train` or `save_pretrained` wrote")
     if not run.is_run():
         model = from_pretrained(path)
         if not isinstance(model, KAN | FasterKANvolver):
-            raise CheckpointError(f"{path} holds a {type(model).__name__}, which this program does not know")
+            raise CheckpointError(f"{path} has a {type(model).__name__}, which this program does not know")
         return SavedModel(model, path, None, None)
     return SavedModel(run.load_model(), run.model, run.load_config(), run.load_result())
 
@@ -48,25 +48,25 @@ def load(path: Path) -> SavedModel:
 def load_with_images(
     path: Path, split: str, option: str, dataset: str | None, data_root: str | None
 ) -> tuple[SavedModel, ImageDataset]:
-    """Return the model of a folder with one split of a data set, by default that of its run.
+    """Return the model of a folder, and one split of a data set (by default that of its run).
 
     Args:
         path: as in `load`.
         split: one of `SPLITS`.
-        option: the command's option that names the data set, for the message.
-        dataset: the data set that was named, None for the run's.
-        data_root: the folder of its files that was named, None for the run's.
+        option: the option of the command that names the data set, for the message.
+        dataset: the data set that the user named; None for that of the run.
+        data_root: the folder of its files that the user named; None for that of the run.
 
     Raises:
-        ValueError: an unknown split, no data set, or one that does not fit the model.
+        ValueError: the split is unknown, no data set is named, or the data set does not fit the model.
     """
     if split not in SPLITS:
         raise ValueError(f"--split: unknown {split!r}; known: {', '.join(SPLITS)}")
     saved = load(path)
     if is_fitted(path):
         raise ValueError(
-            f"{path} was fitted to a table, this command needs images; `fasterkan predict {path} new.csv` says how far "
-            "off it is on a table with its columns"
+            f"{path} was fitted to a table, but this command needs images. For a table with the same columns, use "
+            f"`fasterkan predict {path} new.csv`, which also reports the errors"
         )
     if saved.config is not None:
         dataset = dataset or saved.config.dataset

@@ -1,8 +1,8 @@
-"""How numbers are written."""
+"""Formatting of numbers."""
 
 from __future__ import annotations
 
 
 def percent(share: float) -> str:
-    """Return a share of 1 in percent, such as "98.97 %"."""
+    """Return a share (0 to 1) in percent, such as "98.97 %"."""
     return f"{100 * share:.2f} %"

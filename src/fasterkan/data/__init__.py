@@ -1,4 +1,4 @@
-"""Data sets: found on this machine or downloaded, and verified by checksum every time they are read."""
+"""Data sets that are found on this machine or downloaded, and verified by checksum whenever they are read."""
 
 from __future__ import annotations
 

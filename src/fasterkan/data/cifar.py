@@ -1,4 +1,4 @@
-"""CIFAR-10, from the binary archive as it is published or from its unpacked folder."""
+"""CIFAR-10, from the published binary archive or from its unpacked folder."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class CifarSource:
     """A data set of 32 x 32 colour images, published as one gzipped tar archive of binary files.
 
     Attributes:
-        name: what `load` calls it, and the name of its folder.
-        archive: name of the archive; its files lie in `cifar-10-batches-bin`.
+        name: its name in `load`, and the name of its folder.
+        archive: name of the archive. Its files are in the folder `cifar-10-batches-bin`.
         nbytes: size of the archive.
         sha256: checksum of the archive, hexadecimal.
-        train: checksum of each file to learn from, by name, in order.
-        test: checksum of each file to report on, by name, in order.
-        rows: images in each file.
+        train: the checksum of each training file, by name, in order.
+        test: the checksum of each test file, by name, in order.
+        rows: number of images in each file.
         classes: the name of each label.
-        mirrors: addresses to which the archive's name is appended, tried in order.
+        mirrors: addresses that are tried in order. The name of the archive is appended to each.
     """
 
     name: str
@@ -83,16 +83,16 @@ CIFAR10 = CifarSource(
 
 
 def cifar10(split: str = "train", root: str | os.PathLike[str] | None = None, *, download: bool = True) -> ImageDataset:
-    """Load CIFAR-10: 32 x 32 colour images of ten classes of things, 50,000 to train and 10,000 to test.
+    """Load CIFAR-10: 32 x 32 colour images in ten classes, 50,000 for training and 10,000 for the test.
 
     Source: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009); no licence is stated.
 
     Args:
         split: "train" or "test".
-        root: a folder with `cifar-10-binary.tar.gz`, or with its files `data_batch_1.bin` and so on, itself or in its
-            `cifar-10-batches-bin`; if given, only it is looked in and nothing is downloaded. Default: the places of
-            `mnist`. The archive is read as it is, nothing is unpacked to the disk.
-        download: whether an archive found nowhere is downloaded into the cache (170 MB).
+        root: a folder with `cifar-10-binary.tar.gz`, or with the files `data_batch_1.bin` and so on. These files may
+            also be in a sub-folder `cifar-10-batches-bin`. If `root` is given, no other folder is searched and nothing
+            is downloaded. Default: the places of `mnist`. The archive is read in memory and not unpacked to the disk.
+        download: whether a missing archive is downloaded into the cache (170 MB).
 
     Returns:
         Images uint8 [N, 3, 32, 32], channels red, green, blue, in the published order.
@@ -116,7 +116,7 @@ def load_cifar(source: CifarSource, split: str, root: str | os.PathLike[str] | N
 def _find(
     source: CifarSource, files: Mapping[str, str], root: str | os.PathLike[str] | None, download: bool
 ) -> list[tuple[str, bytes]]:
-    """(where, verified content) of each file; the first place that has the archive or the first file counts."""
+    """(where, verified content) of each file, from the first place that has the archive or the first file."""
     folders = search_folders(source.name, _FOLDER, root)
     for folder in (place for base in folders for place in (base, base / _FOLDER)):
         archive = folder / source.archive
@@ -147,17 +147,17 @@ def _unpacked(source: CifarSource, path: Path, digest: str) -> bytes:
 
 
 def _read(source: CifarSource, path: Path, limit: int, verify: Callable[[bytes, str], bytes]) -> bytes:
-    """A file that must pass; `limit` keeps a hostile one from filling the memory."""
+    """Read and verify a file; `limit` prevents a hostile file from filling the memory."""
     try:
         return verify(read_raw(path, limit), str(path))
     except DataError as error:
-        raise DataError(f"{error}\n  to mend it: move it away, then {_remedy(source)}") from error
+        raise DataError(f"{error}\n  to fix it: move the file away, then {_remedy(source)}") from error
 
 
 def _check(content: bytes, sha256: str, where: str) -> None:
     digest = hashlib.sha256(content).hexdigest()
     if digest != sha256:
-        raise DataError(f"{where}: sha256 is {digest}, expected {sha256} (damaged, or another file of the same name)")
+        raise DataError(f"{where}: sha256 is {digest}, expected {sha256} (damaged, or another file with the same name)")
 
 
 def _members(archive: bytes, path: Path, files: Mapping[str, str]) -> list[tuple[str, bytes]]:

@@ -1,4 +1,4 @@
-"""One image file as a tensor; the only place that needs Pillow."""
+"""Reading one image file into a tensor. Only this module needs Pillow."""
 
 from __future__ import annotations
 
@@ -16,47 +16,48 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 50_000_000
-"""Larger images are refused by their header, before a byte is decoded: a small file can announce a huge one."""
+"""Larger images are refused. The header gives the size before anything is decoded: a small file can contain a huge
+image."""
 
 
 def decode(path: Path, size: tuple[int, int] | None, channels: int) -> torch.Tensor:
     """Read one image.
 
     Args:
-        path: a file in any format that Pillow reads; of an animation the first frame.
-        size: (height, width) to which it is resized; None leaves it.
+        path: a file in any format that Pillow reads. The first frame of an animation is used.
+        size: (height, width) to which the image is resized. None leaves the size as it is.
         channels: 1 for grey [H, W], 3 for colour [3, H, W].
 
     Returns:
         A uint8 tensor.
 
     Raises:
-        DataError: the file is no image, cannot be read or decoded, or has more than `MAX_PIXELS`.
+        DataError: the file is not an image, cannot be read or decoded, or has more than `MAX_PIXELS`.
         ImportError: Pillow is missing.
     """
     pil = _pillow()
-    if not os.path.isfile(path):  # noqa: PTH113 - a pipe would be waited for, a link to nothing has no content
-        raise DataError(f"{path}: is no file (a pipe, or a link to nothing?); move it away")
+    if not os.path.isfile(path):  # noqa: PTH113 - reading a pipe would block, and a broken link has no content
+        raise DataError(f"{path}: is not a regular file (perhaps a pipe or a broken link); move it away")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own, about size (ours is lower) and about odd metadata
+            warnings.simplefilter("ignore")  # Pillow warns about size (our limit is lower) and odd metadata
             with pil.open(path) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise DataError(
-                        f"{path}: is {image.height:,} x {image.width:,} pixels, more than {MAX_PIXELS:,} are not "
-                        "decoded; make it smaller"
+                        f"{path}: is {image.height:,} x {image.width:,} pixels, at most {MAX_PIXELS:,} are decoded; "
+                        "make it smaller"
                     )
                 pixels = _upright(image).convert("L" if channels == 1 else "RGB")
     except pil.UnidentifiedImageError as error:
-        raise DataError(f"{path}: is no image that Pillow knows; convert it to PNG, or move it away") from error
+        raise DataError(f"{path}: is not an image that Pillow knows; convert it to PNG, or move it away") from error
     except pil.DecompressionBombError as error:
         raise DataError(
-            f"{path}: is far larger than {MAX_PIXELS:,} pixels, it is not decoded; make it smaller"
+            f"{path}: is far larger than {MAX_PIXELS:,} pixels and is not decoded; make it smaller"
         ) from error
     except DataError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise for damaged files
-        raise DataError(f"{path}: cannot be decoded ({error}); save it anew, or move it away") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # Pillow's decoders raise these for damaged files
+        raise DataError(f"{path}: cannot be decoded ({error}); save it again, or move it away") from error
     if size is not None and pixels.size != (size[1], size[0]):
         pixels = pixels.resize((size[1], size[0]), pil.Resampling.BILINEAR, reducing_gap=3.0)
     array = torch.from_numpy(np.array(pixels, dtype=np.uint8))  # [H, W] or [H, W, 3]
@@ -64,7 +65,7 @@ def decode(path: Path, size: tuple[int, int] | None, channels: int) -> torch.Ten
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF says, 8 bits a channel, opaque on white."""
+    """The image turned as its EXIF says, with 8 bits per channel and without transparency, on white."""
     from PIL import Image, ImageOps
 
     turned = ImageOps.exif_transpose(image)

@@ -15,23 +15,24 @@ from fasterkan.data.idx import gunzip
 from fasterkan.data.known import KnownFile
 
 _LOGGER = logging.getLogger("fasterkan")
-_SLACK = 65536  # a gzip stream may be longer than its content, by its header and 5 bytes for each stored block
+_SLACK = 65536  # a gzip stream can be longer than its content: a header, and 5 bytes for each stored block
 
 
 def download(file: KnownFile, mirrors: Sequence[str], folder: Path, *, timeout: float = 30.0) -> bytes:
-    """Get a file from the first mirror that has it whole, and keep it in a folder.
+    """Download a file from the first mirror that has a complete copy, and keep it in a folder.
 
     Args:
-        file: what to get; its gzipped form is asked for and its checksum verified before anything is written.
+        file: the file to download, in gzipped form. Its checksum is verified before anything is written.
         mirrors: addresses that end in a slash, tried in order.
-        folder: where `NAME.gz` is kept; made if missing. If it cannot be written a warning is logged, no more.
-        timeout: seconds without an answer after which a mirror is given up.
+        folder: the folder for `NAME.gz`. It is made if it does not exist. If it cannot be written, only a warning is
+            logged.
+        timeout: seconds to wait for an answer of a mirror.
 
     Returns:
         The decompressed content.
 
     Raises:
-        DataError: no mirror gave the file; every address is listed with its reason.
+        DataError: no mirror gave the file. The message lists every address with the reason.
     """
 
     def content(compressed: bytes, url: str) -> bytes:
@@ -51,18 +52,18 @@ def download_verified(
     *,
     timeout: float = 30.0,
 ) -> bytes:
-    """Get NAME from the first mirror whose answer passes, and keep it as it came; see `download`.
+    """Download NAME from the first mirror whose answer passes `verify`, and keep the answer unchanged (see `download`).
 
     Args:
-        name: of the file, appended to a mirror's address.
+        name: name of the file. It is appended to the address of a mirror.
         mirrors: addresses that end in a slash, tried in order.
-        folder: where it is kept.
-        limit: bytes of an answer that are read at most.
-        verify: of an answer and its address, returns the content or raises DataError.
-        timeout: seconds without an answer after which a mirror is given up.
+        folder: the folder for the file.
+        limit: largest number of bytes that are read from an answer.
+        verify: a function of an answer and its address. It returns the content or raises DataError.
+        timeout: seconds to wait for an answer of a mirror.
 
     Returns:
-        What `verify` made of the answer.
+        The content that `verify` returned.
 
     Raises:
         DataError: no mirror gave the file.
@@ -83,13 +84,13 @@ def download_verified(
             folder.mkdir(parents=True, exist_ok=True)
             write_atomically({folder / name: answer})
         except OSError as error:
-            _LOGGER.warning("%s is not kept in %s, it will be downloaded again: %s", name, folder, error)
+            _LOGGER.warning("%s could not be stored in %s and will be downloaded again: %s", name, folder, error)
         return content
     raise DataError(f"no mirror gave {name}: {'; '.join(failures)}")
 
 
 def _get(url: str, limit: int, timeout: float) -> bytes:
-    """The body of an answer, read to at most limit bytes."""
+    """The body of an answer, at most `limit` bytes of it."""
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:
             body: bytes = response.read(limit)

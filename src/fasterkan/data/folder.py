@@ -1,4 +1,4 @@
-"""Images in class folders, as a data set in three parts."""
+"""Images in one folder per class, as a data set in three parts."""
 
 from __future__ import annotations
 
@@ -23,27 +23,32 @@ def image_folder(
     size: tuple[int, int] | None = (28, 28),
     channels: int = 1,
 ) -> ImageDataset:
-    """Load images sorted into one folder a class: `root/CLASS/*.png`, or `root/train/CLASS/*.png` and so on.
+    """Load images sorted into one folder per class: `root/CLASS/*.png`, or `root/train/CLASS/*.png` and so on.
 
     If there is a folder `train` with class folders in it, then `train`, `val` (or `validation`) and `test` are the
-    splits; for each of the last two that is absent, a tenth of each class of `train` is held out. Otherwise each class
-    is divided 8 : 1 : 1. What is held out is chosen by the SHA-256 of the file names: the same on every machine, and
-    at least one image of each class. Files and folders whose names begin with a dot are ignored; sub-folders of a
-    class belong to it, links to folders are not followed. A file that is no image is an error, never skipped.
+    splits. If `val` or `test` is missing, a tenth of each class of `train` is held out for it. If there is no folder
+    `train`, each class is divided 8 : 1 : 1. The SHA-256 of the file names decides which images are held out, so they
+    are the same on every machine. At least one image of each class is held out.
+
+    Files and folders whose names begin with a dot are ignored. Sub-folders of a class belong to it. Links to folders
+    are not followed. A file that is not an image is an error and is never skipped.
 
     Args:
-        root: the folder.
+        root: the folder that contains the class folders, or the folders of the splits.
         split: "train", "validation" or "test".
-        size: (height, width) to which every image is resized; None: all must have one size already.
-        channels: 1 for grey, 3 for red, green, blue; transparency is laid on white, EXIF rotation is undone, 16 bits
-            become 8.
+        size: (height, width) to which every image is resized. None resizes nothing, and all images must have the same
+            size.
+        channels: 1 for grey, 3 for red, green, blue. Transparent parts become white, EXIF rotation is undone, and
+            16-bit images become 8-bit images.
 
     Returns:
-        Images uint8 [N, H, W], or [N, 3, H, W], in the order of classes and file names; the classes' names are sorted.
+        Images uint8 [N, H, W] or [N, 3, H, W], in the order of the classes and file names. The classes are sorted by
+        name.
 
     Raises:
-        DataError: an argument cannot be used; there is no such folder; it has fewer than two classes, a class without
-            an image, or two splits with different classes; a file is no image, too large or of another size.
+        DataError: an argument is out of its domain; the folder does not exist; it has fewer than two classes, a class
+            without an image, or two splits with different classes; a file is not an image, is too large, or has
+            another size than the other images.
         ImportError: Pillow is missing.
     """
     if split not in SPLITS:
@@ -63,8 +68,8 @@ def image_folder(
         image = decode(path, size, channels)
         if images and image.shape != images[0].shape:
             raise DataError(
-                f"{path}: is {_size(image)}, {first} is {_size(images[0])}; give size=(height, width), to which all "
-                "images are resized"
+                f"{path}: is {_size(image)}, {first} is {_size(images[0])}; give size=(height, width) to "
+                "resize all images"
             )
         images.append(image)
         first = first or path
@@ -73,7 +78,7 @@ def image_folder(
 
 
 def is_folder(name: object) -> bool:
-    """Whether a name is that of a folder that is there."""
+    """Whether a name is the path of an existing folder."""
     if not isinstance(name, str | os.PathLike) or not os.fspath(name):
         return False
     return os.path.isdir(name)  # noqa: PTH112 - Path.is_dir raises where a folder may not be entered
@@ -82,7 +87,9 @@ def is_folder(name: object) -> bool:
 def _split_files(root: Path, split: str) -> dict[str, list[Path]]:
     """The files of a split by class."""
     if not is_folder(root):
-        raise DataError(f"{root}: there is no such folder; expected one with a folder of images for each class")
+        raise DataError(
+            f"{root}: there is no such folder; expected a folder that contains a folder of images for each class"
+        )
     parts = {part: folder for part in SPLITS if (folder := _sub_folder(root, part)) is not None}
     if "train" not in parts:
         parts = {"train": root}
@@ -99,13 +106,13 @@ def _split_files(root: Path, split: str) -> dict[str, list[Path]]:
 
 
 def _sub_folder(root: Path, part: str) -> Path | None:
-    """The folder of a split, if there is one with folders in it."""
+    """The folder of a split, if it exists and has folders in it."""
     candidates = (root / name for name in _FOLDERS[part])
     return next((folder for folder in candidates if is_folder(folder) and _class_names(folder)), None)
 
 
 def _class_names(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted; hidden ones and links left out."""
+    """Sorted names of the folders in a folder, without hidden folders and links."""
     with os.scandir(folder) as entries:
         return sorted(e.name for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith("."))
 
@@ -115,15 +122,15 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
     classes = {name: _files(folder / name) for name in _class_names(folder)}
     if len(classes) < 2:
         raise DataError(
-            f"{folder}: has {_count(classes)}; expected two or more folders, one for each class, with its images in it"
+            f"{folder}: has {_count(classes)}; expected at least two folders, one for each class, with its images"
         )
     if empty := [name for name, paths in classes.items() if not paths]:
-        raise DataError(f"{folder}: there is no image in {', '.join(empty)}; put images there, or remove the folder")
+        raise DataError(f"{folder}: there is no image in {', '.join(empty)}; put images into it, or remove the folder")
     return classes
 
 
 def _files(folder: Path) -> list[Path]:
-    """All files below a folder, sorted; hidden ones and links to folders (which may go round in circles) left out."""
+    """All files below a folder, sorted, without hidden files and without links to folders (which may form a circle)."""
     found = []
     for base, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -136,11 +143,11 @@ def _raise(error: OSError) -> None:
 
 
 def _share(paths: Sequence[Path], split: str, held: Sequence[str]) -> list[Path]:
-    """The files of one class that belong to a split: `held` get a tenth each, train the rest."""
+    """The files of one class that belong to a split: each split in `held` gets a tenth, and "train" gets the rest."""
     if len(paths) <= len(held):
         raise DataError(
             f"{paths[0].parent}: {len(paths)} images are too few to divide into {', '.join(('train', *held))}; "
-            f"at least {len(held) + 1} are needed, or folders train, val and test"
+            f"at least {len(held) + 1} are needed. Add images, or make the folders train, val and test"
         )
     order = sorted(paths, key=lambda path: (hashlib.sha256(os.fsencode(path.name)).digest(), path))
     tenth = max(1, round(len(order) / 10))
@@ -163,4 +170,4 @@ def _size(image: torch.Tensor) -> str:
 
 
 def _count(classes: dict[str, list[Path]]) -> str:
-    return f"one class only, {next(iter(classes))!r}" if classes else "no class folder"
+    return f"only one class, {next(iter(classes))!r}" if classes else "no class folder"

@@ -1,4 +1,4 @@
-"""Reading IDX files, the format in which MNIST and its siblings are published."""
+"""Reading IDX files, the format in which MNIST and similar data sets are published."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E
 def read_idx(path: str | os.PathLike[str]) -> torch.Tensor:
     """Read one IDX file into a tensor.
 
-    The layout is two zero bytes, a type code, the number of dimensions D, D sizes as big-endian uint32, then exactly
-    the values, last dimension fastest, big-endian. Source: the description on the MNIST page (LeCun, Cortes, Burges).
+    The layout: two zero bytes, a type code, the number of dimensions D, and D sizes as big-endian uint32. The values
+    follow, big-endian, with the last dimension varying fastest. Nothing follows them. Source: the description on the
+    MNIST page (LeCun, Cortes, Burges).
 
     Args:
-        path: the file; decompressed when its name ends in `.gz`.
+        path: the file. It is decompressed if its name ends in `.gz`.
 
     Returns:
-        A tensor of the file's shape, of dtype uint8, int8, int16, int32, float32 or float64 as the type code says.
+        A tensor with the shape in the file. The type code decides the dtype: uint8, int8, int16, int32, float32 or
+            float64.
 
     Raises:
-        DataError: the file is missing or unreadable, the gzip stream is damaged or truncated, or the content is not
-            an IDX array of exactly the announced length.
+        DataError: the file is missing or unreadable; the gzip stream is damaged or truncated; or the content is not
+            an IDX array of the length that its header states.
 
     Example:
         >>> import tempfile, pathlib
@@ -45,14 +47,14 @@ def read_idx(path: str | os.PathLike[str]) -> torch.Tensor:
 
 
 def read_content(path: Path, limit: int | None = None) -> bytes:
-    """Return a file's content, decompressed when its name ends in `.gz`; at most limit + 1 bytes of it."""
+    """Return at most limit + 1 bytes of a file's content, decompressed if its name ends in `.gz`."""
     if path.suffix == ".gz":
         return gunzip(read_raw(path), str(path), limit)
     return read_raw(path, limit)
 
 
 def read_raw(path: Path, limit: int | None = None) -> bytes:
-    """Return a file's bytes as they are, at most limit + 1 of them."""
+    """Return at most limit + 1 bytes of a file, without decompression."""
     try:
         with path.open("rb") as file:
             return file.read(-1 if limit is None else limit + 1)
@@ -63,7 +65,7 @@ def read_raw(path: Path, limit: int | None = None) -> bytes:
 
 
 def gunzip(data: bytes, where: str, limit: int | None = None) -> bytes:
-    """Decompress a gzip stream, checking its CRC; stop at limit + 1 bytes, so that a hostile stream fills no memory."""
+    """Decompress a gzip stream and check its CRC; stop at limit + 1 bytes, so that no stream can fill the memory."""
     if not data:
         raise DataError(f"{where}: is empty; expected a gzip stream")
     if not data.startswith(_GZIP_MAGIC):
@@ -82,7 +84,9 @@ def parse_idx(content: bytes, where: str) -> torch.Tensor:
     if not content:
         raise DataError(f"{where}: is empty; expected an IDX file")
     if content[:2] != b"\0\0" or len(content) < 4 or content[2] not in _DTYPES:
-        hint = " (a gzip stream: give the file a name that ends in .gz)" if content.startswith(_GZIP_MAGIC) else ""
+        hint = (
+            " (this is a gzip stream: give the file a name that ends in .gz)" if content.startswith(_GZIP_MAGIC) else ""
+        )
         codes = ", ".join(f"{code:02x}" for code in _DTYPES)
         raise DataError(
             f"{where}: is not an IDX file: it starts with {content[:4].hex(' ')}{hint}; "

@@ -11,20 +11,21 @@ from fasterkan.data.errors import DataError
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageDataset:
-    """Grey or colour images and their labels, whole, as two tensors.
+    """Grey or colour images and their labels, as two tensors in memory.
 
-    It has a length and gives `(image, label)` for an index, so `torch.utils.data.DataLoader` takes it as it is; for
-    images that fit in memory, indexing `images` and `labels` with a tensor of rows is much faster.
+    It has a length, and an index gives `(image, label)`. `torch.utils.data.DataLoader` therefore accepts it. Indexing
+    `images` and `labels` with a slice or a tensor of row numbers is much faster.
 
     Attributes:
-        images: uint8 tensor [N, H, W] (grey) or [N, C, H, W] (C channels); of digits, 0 is background, 255 full ink.
-        labels: int64 tensor [N], in 0 .. num_classes - 1.
+        images: uint8 tensor [N, H, W] (grey) or [N, C, H, W] (C channels). For digits, 0 is background and 255 is full
+            ink.
+        labels: int64 tensor [N] with values in 0 .. num_classes - 1.
         classes: the name of each label.
-        name: the data set, such as "mnist".
-        split: the part of it: "train", "validation" or "test".
+        name: the name of the data set, such as "mnist".
+        split: the part of the data set: "train", "validation" or "test".
 
     Raises:
-        DataError: dtypes, shapes or labels do not fit together.
+        DataError: a wrong dtype or shape, or a label out of range.
 
     Example:
         >>> data = ImageDataset(torch.zeros(3, 28, 28, dtype=torch.uint8), torch.tensor([0, 1, 1]), ("no", "yes"))
@@ -59,7 +60,7 @@ class ImageDataset:
 
     @property
     def channels(self) -> int:
-        """C, 1 for grey images [N, H, W]."""
+        """The number of channels C; 1 for grey images [N, H, W]."""
         return 1 if self.images.ndim == 3 else self.images.shape[1]
 
     def __len__(self) -> int:
@@ -74,14 +75,14 @@ class ImageDataset:
         return f"ImageDataset({self.name}, {self.split}: {rows:,} images of {size}, {self.num_classes} classes)"
 
     def as_float(self, *, flat: bool = True) -> torch.Tensor:
-        """Return all images as float32 in [0, 1], image / 255.
+        """Return all images as float32 in [0, 1], computed as image / 255.
 
         Args:
-            flat: True for rows [N, H * W] or [N, C * H * W], as a dense layer takes them; False for [N, 1, H, W] or
-                [N, C, H, W], as a convolution does.
+            flat: True gives rows [N, H * W] or [N, C * H * W] for a dense layer. False gives [N, 1, H, W] or
+                [N, C, H, W] for a convolution.
 
         Returns:
-            A new tensor; four times the memory of `images`.
+            A new tensor. It needs four times the memory of `images`.
         """
         scaled = self.images.to(torch.float32) / 255
         return scaled.flatten(1) if flat else scaled.reshape(len(scaled), self.channels, *scaled.shape[-2:])
@@ -90,13 +91,14 @@ class ImageDataset:
         """Split off the last rows for validation.
 
         Args:
-            rows: how many, 1 to N - 1.
+            rows: the number of rows for validation, 1 to N - 1.
 
         Returns:
-            `(train, validation)` of N - rows and rows images, in order; both are views of this one's storage.
+            `(train, validation)`: the first N - rows images and the last `rows` images. Both share the memory of this
+                data set.
 
         Raises:
-            DataError: `rows` is not a whole number in that range.
+            DataError: `rows` is not a whole number in this range.
         """
         if type(rows) is not int or not 0 < rows < len(self):
             raise DataError(f"hold_out: rows is {rows!r}, expected a whole number from 1 to {len(self) - 1}")

@@ -1,4 +1,4 @@
-"""Files known by name, shape and checksum, and the data sets made of them."""
+"""Files with a known name, shape and checksum, and the data sets that consist of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class KnownFile:
     """A published IDX file of unsigned bytes.
 
     Attributes:
-        name: its name, uncompressed, such as "train-labels-idx1-ubyte".
+        name: name of the uncompressed file, such as "train-labels-idx1-ubyte".
         shape: the shape of its values.
         sha256: checksum of the whole decompressed file, hexadecimal.
     """
@@ -25,15 +25,15 @@ class KnownFile:
 
     @property
     def nbytes(self) -> int:
-        """Size of the decompressed file in bytes: four, four for each dimension, one for each value."""
+        """Size of the decompressed file in bytes: 4, plus 4 for each dimension, plus 1 for each value."""
         return 4 + 4 * len(self.shape) + math.prod(self.shape)
 
     def describe(self) -> str:
-        """Say what the file is, for messages."""
+        """Describe the file for messages."""
         return f"{self.name}, {self.nbytes:,} bytes decompressed, sha256 {self.sha256}"
 
     def check(self, content: bytes, where: str) -> None:
-        """Raise DataError unless the decompressed content is this file's, byte for byte."""
+        """Raise DataError unless the decompressed content is exactly that of this file."""
         if len(content) != self.nbytes:
             got = f"{len(content):,}" if len(content) < self.nbytes else f"more than {self.nbytes:,}"
             raise DataError(f"{where}: has {got} bytes decompressed, expected {self.nbytes:,}")
@@ -41,7 +41,7 @@ class KnownFile:
         if digest != self.sha256:
             raise DataError(
                 f"{where}: sha256 of the decompressed file is {digest}, expected {self.sha256} "
-                "(damaged, or another data set's file of the same name)"
+                "(damaged, or a file of another data set with the same name)"
             )
 
 
@@ -50,13 +50,13 @@ class ImageSource:
     """A data set of labelled images, published as four IDX files.
 
     Attributes:
-        name: what `load` calls it, and the name of its folder.
+        name: its name in `load`, and the name of its folder.
         torchvision: the folder in which torchvision keeps the same files.
         classes: the name of each label.
-        train: the files of images and of labels to learn from.
-        test: the files of images and of labels to report on.
-        mirrors: addresses to which a file's name and `.gz` are appended, tried in order.
-        package: the Debian package that brings the files, or "".
+        train: the training files: images, labels.
+        test: the test files: images, labels.
+        mirrors: addresses that are tried in order. The name of a file and `.gz` are appended to each.
+        package: the Debian package with these files, or "".
     """
 
     name: str

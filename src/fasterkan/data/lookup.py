@@ -1,4 +1,4 @@
-"""Finding a known file on this machine, or fetching it."""
+"""Finding a known file on this machine, or downloading it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from fasterkan.data.places import cache_folder, search_folders
 def load_file(source: ImageSource, file: KnownFile, root: str | os.PathLike[str] | None, download: bool) -> bytes:
     """Return the verified, decompressed content of one file of a data set.
 
-    The first file found counts, `.gz` before uncompressed: if it is damaged that is an error, never skipped in silence.
+    The first file that is found is used; in each folder, `.gz` comes before the uncompressed file. If it is damaged,
+    this is an error, and the search does not continue.
 
     Args:
         source: the data set.
         file: which of its files.
-        root: look only there and download nothing; None: look in every place.
-        download: whether to ask the mirrors when it is found nowhere.
+        root: the only folder to search, without a download. None searches every place.
+        download: whether the file is downloaded from the mirrors if it is not found.
 
     Raises:
-        DataError: it is not to be had, or the one found is not the published one.
+        DataError: the file cannot be found or downloaded, or it is not the published one.
     """
     folders = search_folders(source.name, source.torchvision, root)
     for path in (folder / name for folder in folders for name in (f"{file.name}.gz", file.name)):
@@ -46,7 +47,7 @@ def _read(source: ImageSource, file: KnownFile, path: Path) -> bytes:
         file.check(content, str(path))
     except DataError as error:
         raise DataError(
-            f"{error}\n  expected: {file.describe()}\n  to mend it: move it away, then {_remedy(source, file)}"
+            f"{error}\n  expected: {file.describe()}\n  to fix it: move the file away, then {_remedy(source, file)}"
         ) from error
     return content
 

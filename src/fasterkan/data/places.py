@@ -1,4 +1,4 @@
-"""Where data sets lie on this machine."""
+"""The folders in which data sets are searched."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ _SYSTEM = Path("/usr/share/datasets")  # Debian's packages named dataset-*
 
 
 def search_folders(name: str, torchvision: str, root: str | os.PathLike[str] | None = None) -> tuple[Path, ...]:
-    """List the folders in which the files of a data set are looked for, first to last.
+    """List the folders in which the files of a data set are searched, in order.
 
     Args:
-        name: the data set's own folder, such as "mnist".
+        name: the folder of the data set, such as "mnist".
         torchvision: the folder in which torchvision keeps the same files, such as "MNIST/raw".
-        root: a folder of the user's. If given, only it: its `name`, its `torchvision` folder, itself.
+        root: a folder of the user. If it is given, only three folders are searched: `name` in it, `torchvision` in it,
+            and the folder itself.
 
     Returns:
-        Without `root`: those two folders of the environment variable FASTERKAN_DATA; then the folder `name` in `data`
-        of this repository, when the package runs from a checkout; in `data` of the current directory; in the cache;
-        and in /usr/share/datasets.
+        Without `root`: first `name` and `torchvision` in the folder that the environment variable FASTERKAN_DATA names.
+        Then the folder `name` in these places: `data` of this repository (if the package runs from a checkout), `data`
+        in the current directory, the cache, and /usr/share/datasets.
     """
     if root is not None:
         base = _expand(root)
@@ -36,15 +37,15 @@ def search_folders(name: str, torchvision: str, root: str | os.PathLike[str] | N
 
 
 def cache_folder() -> Path:
-    """Return the folder of downloads: `fasterkan` in XDG_CACHE_HOME, in ~/.cache or, without a home, in /tmp."""
+    """Return the folder for downloads: `fasterkan` in XDG_CACHE_HOME, in ~/.cache or, without a home, in /tmp."""
     for base in (Path(os.environ.get("XDG_CACHE_HOME", "")), _expand("~/.cache")):
-        if base.is_absolute():  # the XDG specification has relative paths ignored
+        if base.is_absolute():  # the XDG specification says to ignore relative paths
             return base / "fasterkan"
     return Path(tempfile.gettempdir()) / "fasterkan"
 
 
 def _expand(path: str | os.PathLike[str]) -> Path:
-    """Resolve a leading ~, which stays where there is no such home."""
+    """Replace a leading ~ by the home folder; leave it if there is no such home."""
     try:
         return Path(path).expanduser()
     except RuntimeError:

@@ -17,7 +17,7 @@ _LOADERS: dict[str, Callable[..., ImageDataset]] = {"mnist": mnist, "fashion-mni
 
 
 def names() -> tuple[str, ...]:
-    """Return the names that `load` knows; besides, it takes the path of a folder of images."""
+    """Return the names that `load` knows. `load` also takes the path of a folder of images."""
     return tuple(_LOADERS)
 
 
@@ -33,18 +33,19 @@ def load(
     """Load a data set by name.
 
     Args:
-        name: one of `names()`; upper case and `_` for `-` are accepted, and `cifar-10`. Or the path of a folder that
-            holds a folder of images for each class, see `image_folder`; a name of ours comes first, so write `./mnist`
-            for a folder of that name.
-        split: "train" or "test"; of a folder also "validation".
-        root: a folder to look in, and only there; None: every place (see `mnist`). A folder's path is taken below it.
-        download: whether files found nowhere are downloaded into the cache.
-        size: of a folder's images, as in `image_folder`.
-        channels: of a folder's images, as in `image_folder`.
+        name: one of `names()`, or the path of a folder that holds a folder of images for each class (see
+            `image_folder`). Names are not case-sensitive, and `_` may stand for `-`. `cifar-10` is accepted too. A
+            known name comes first, so write `./mnist` for a folder with that name.
+        split: "train" or "test"; for a folder of images also "validation".
+        root: the only folder to search. None searches every place (see `mnist`). The path of a folder of images is
+            relative to `root`.
+        download: whether missing files are downloaded into the cache.
+        size: size of the images of a folder, as in `image_folder`.
+        channels: channels of the images of a folder, as in `image_folder`.
 
     Raises:
-        DataError: neither a known name nor a folder; unknown split; a file is missing, damaged or not the published
-            one.
+        DataError: the name is neither known nor a folder; the split is unknown; a file is missing, damaged or not the
+            published one.
 
     Example:
         >>> load("minst")
@@ -66,13 +67,13 @@ def train_validation_test(
     size: tuple[int, int] | None = (28, 28),
     channels: int = 1,
 ) -> tuple[ImageDataset, ImageDataset, ImageDataset]:
-    """Load a data set in three parts: to train on, to choose by, and to report on once.
+    """Load a data set in three parts: for training, for choices, and for one final test.
 
     Args:
         name: as for `load`.
         root: as for `load`.
-        validation: how many of the last training images are held out, 1 to N - 1; a folder has its own validation
-            split.
+        validation: the number of training images that are held out, from the end, 1 to N - 1. A folder of images has
+            its own validation split.
         download: as for `load`.
         size: as for `load`.
         channels: as for `load`.
@@ -81,7 +82,7 @@ def train_validation_test(
         `(train, validation, test)`; for MNIST 55,000, 5,000 and 10,000 images.
 
     Raises:
-        DataError: as for `load`, or `validation` out of range.
+        DataError: as for `load`, or `validation` is out of range.
     """
     loader = _loader(name)
     if loader is None:
@@ -98,7 +99,7 @@ def _loader(name: object) -> Callable[..., ImageDataset] | None:
 
 
 def _folder(name: str | os.PathLike[str], root: str | os.PathLike[str] | None) -> Path:
-    """The folder of images that a name stands for, or the one message."""
+    """The folder of images that a name stands for."""
     if is_folder(name):
         below = Path(root or "", name)
         return below if is_folder(below) else Path(name)

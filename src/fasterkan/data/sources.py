@@ -92,15 +92,15 @@ FASHION_MNIST = ImageSource(
 
 
 def mnist(split: str = "train", root: str | os.PathLike[str] | None = None, *, download: bool = True) -> ImageDataset:
-    """Load MNIST: 28 x 28 grey images of handwritten digits, 60,000 to train and 10,000 to test.
+    """Load MNIST: 28 x 28 grey images of handwritten digits, 60,000 for training and 10,000 for the test.
 
     Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"; licence CC BY-SA 3.0.
 
     Args:
         split: "train" or "test".
-        root: a folder with the four IDX files, gzipped or not; if given, only it is looked in and nothing is
-            downloaded. Default: FASTERKAN_DATA, this repository, the current directory, the cache, the system.
-        download: whether files found nowhere are downloaded into the cache.
+        root: a folder with the four IDX files, gzipped or not. If it is given, no other folder is searched and nothing
+            is downloaded. Default: FASTERKAN_DATA, this repository, the current directory, the cache, the system.
+        download: whether missing files are downloaded into the cache.
 
     Returns:
         The images in the published order.
@@ -114,10 +114,10 @@ def mnist(split: str = "train", root: str | os.PathLike[str] | None = None, *, d
 def fashion_mnist(
     split: str = "train", root: str | os.PathLike[str] | None = None, *, download: bool = True
 ) -> ImageDataset:
-    """Load Fashion-MNIST: 28 x 28 grey images of clothes in ten classes, 60,000 to train and 10,000 to test.
+    """Load Fashion-MNIST: 28 x 28 grey images of clothes in ten classes, 60,000 for training and 10,000 for the test.
 
-    Found too where Debian's package `dataset-fashion-mnist` puts it. Source: H. Xiao, K. Rasul, R. Vollgraf,
-    "Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms" (arXiv 1708.07747); MIT.
+    The files of the Debian package `dataset-fashion-mnist` are found too. Source: H. Xiao, K. Rasul, R. Vollgraf,
+    "Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms" (arXiv 1708.07747); licence MIT.
 
     Args:
         split: "train" or "test".

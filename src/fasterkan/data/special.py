@@ -1,4 +1,4 @@
-"""Functions to fit: three formulas of the KAN papers and fifteen special functions of mathematical physics."""
+"""Functions for tests of fits: three formulas of the KAN papers and fifteen special functions of physics."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class KnownFunction:
     """A real function of a few variables on a box.
 
     Attributes:
-        name: by which `known_function` finds it.
-        formula: what it is, with its variables in order.
+        name: its name in `known_function`.
+        formula: the formula, with the variables in order.
         domain: (low, high) of each variable.
-        widths: of a small network that fits it, inputs and output included.
+        widths: widths of a small network that fits the function, including inputs and output.
     """
 
     name: str
@@ -38,10 +38,10 @@ class KnownFunction:
     _values: Callable[[Array], Array] = dataclasses.field(repr=False)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return the values [N] at x [N, I], float64, computed with NumPy or scipy.
+        """Return the values [N] at x [N, I] in float64, computed with NumPy or scipy.
 
         Raises:
-            ImportError: it is one of scipy's, and scipy is not installed.
+            ImportError: the function needs scipy, and scipy is not installed.
             ValueError: x has another number of columns.
         """
         if x.dim() != 2 or x.shape[1] != len(self.domain):
@@ -50,11 +50,11 @@ class KnownFunction:
         return torch.from_numpy(np.asarray(values, dtype=np.float64)).to(x.device)
 
     def sample(self, rows: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-        """Return x [rows, I], uniform in the domain, and y [rows, 1], float64.
+        """Return x [rows, I], uniform in the domain, and y [rows, 1], both in float64.
 
         Args:
-            rows: how many, at least 1.
-            seed: of x; two seeds give two sets of rows, for training and for testing.
+            rows: number of rows, at least 1.
+            seed: seed of x. Use two different seeds for the training rows and the test rows.
         """
         count = whole_number(self.name, "rows", rows, 1)
         generator = torch.Generator().manual_seed(whole_number(self.name, "seed", seed, 0))
@@ -64,10 +64,10 @@ class KnownFunction:
 
 
 def known_function(name: str) -> KnownFunction:
-    """Return the function of this name; `KNOWN_FUNCTIONS` holds them all.
+    """Return the function with this name; `KNOWN_FUNCTIONS` contains all of them.
 
     Raises:
-        ValueError: there is none; the nearest names are told.
+        ValueError: there is no such function. The message lists the nearest names.
     """
     if name not in KNOWN_FUNCTIONS:
         near = difflib.get_close_matches(name, KNOWN_FUNCTIONS, n=3) or list(KNOWN_FUNCTIONS)
@@ -79,7 +79,7 @@ def _scipy() -> ModuleType:
     try:
         return importlib.import_module("scipy.special")
     except ImportError as error:
-        raise ImportError('this function is computed by scipy: pip install "fasterkan[symbolic]"') from error
+        raise ImportError('this function needs scipy: pip install "fasterkan[symbolic]"') from error
 
 
 _HALF_TURN, _TURN = math.pi, 2 * math.pi
@@ -212,4 +212,4 @@ def _harmonic(squared: float, polar: Callable[[Array], Array], order: int) -> Ca
 
 
 KNOWN_FUNCTIONS: Mapping[str, KnownFunction] = _all()
-"""By name: `exp_sine`, `product`, `four_variables`, and those of the KAN paper's table of special functions."""
+"""The functions by name: `exp_sine`, `product`, `four_variables`, and the special functions of the KAN paper."""

@@ -1,4 +1,4 @@
-"""What ails a network on given data, and which argument to change."""
+"""Finding what is wrong with a network on given data, and which argument to change."""
 
 from .diagnosing import diagnose
 from .report import Diagnosis, Finding, LayerReport

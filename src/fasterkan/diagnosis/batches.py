@@ -1,4 +1,4 @@
-"""Data of every accepted kind as batches of inputs and targets."""
+"""Turning every accepted kind of data into batches of inputs and targets."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from torch import Tensor, nn
 
 from ..data import ImageDataset
 
-_BATCH = 256  # rows sent through at once, where the data is not in batches already
+_BATCH = 256  # rows per batch, if the data is not in batches already
 
 
 def batches(data: Any, rows: int, model: nn.Module) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Yield (x, y or None) until `rows` rows are through, on the model's device and in its dtype.
+    """Yield (x, y or None), `rows` rows in all, on the model's device and in its dtype.
 
-    Of a tensor or an ImageDataset the rows are taken evenly from the first to the last, since data is often sorted.
+    From a tensor or an ImageDataset the rows are taken at even distances from first to last, because data is often
+    sorted.
 
     Raises:
-        TypeError: the data, or a batch of it, is none of the accepted kinds.
-        ValueError: x and y differ in length.
+        TypeError: the data, or a batch of it, is not of an accepted kind.
+        ValueError: x and y have different lengths.
     """
     like = next(model.parameters())
     left = rows
@@ -73,6 +74,6 @@ def _pair(batch: Any) -> tuple[Tensor, Tensor | None]:
 
 
 def _spread(count: int, rows: int) -> Tensor:
-    """Indices of at most `rows` of `count` rows, evenly spread."""
+    """Indices of at most `rows` of `count` rows, at even distances."""
     wanted = min(count, rows)
     return torch.arange(wanted) * count // max(wanted, 1)

@@ -1,4 +1,4 @@
-"""The one function of this package."""
+"""`diagnose`, the function of this package."""
 
 from __future__ import annotations
 
@@ -24,27 +24,29 @@ def diagnose(
     rows: int = 2048,
     loss: Callable[[Any, Any], Tensor] | None = None,
 ) -> Diagnosis:
-    """Look at how data goes through the KANLinear layers of a model, and say what ails them and what to change.
+    """Send data through a model, and report what is wrong with its KANLinear layers and what to change.
 
-    The model is run in evaluation mode and left exactly as it was: modes, gradients, hooks, buffers, random state.
+    The model is run in evaluation mode and not changed: modes, gradients, hooks, buffers and random state stay the
+    same.
 
     Args:
         model: a layer, a KAN, a FasterKANvolver, or any module that contains KANLinear layers.
         data: inputs [N, ...] as one tensor; a pair (x, y) of tensors; an iterable of batches, each x or (x, y), such as
-            a DataLoader (an iterator is used up as far as it is read); or an ImageDataset, given flat unless the model
-            has convolutions.
-        rows: how many rows are looked at, evenly spread over tensors and data sets, else the first.
-        loss: loss(output, y) -> a scalar, a mean over rows, whose gradients are measured; y is None without targets.
-            Default: cross-entropy for labels, the mean squared error for targets of the outputs' shape, and without
-            targets the mean square of the outputs.
+            a DataLoader (an iterator is advanced by the batches that are read); or an ImageDataset. The images are
+            flattened unless the model has convolutions.
+        rows: number of rows to use. From tensors and data sets they are taken at even distances; from an iterable, the
+            first rows are taken.
+        loss: a function loss(output, y) -> scalar, the mean over rows, whose gradients are measured. y is None without
+            targets. Default: cross-entropy for labels, mean squared error for targets with the shape of the outputs,
+            and mean square of the outputs without targets.
 
     Returns:
-        A report: one entry a layer, findings with advice, `str(report)` a table, `report.to_dict()` for JSON. The
-        thresholds are in `fasterkan.diagnosis.thresholds`, with their reasons.
+        A report with one entry per layer and findings with advice. `str(report)` is a table, `report.to_dict()` is for
+        JSON. The thresholds and their reasons are in `fasterkan.diagnosis.thresholds`.
 
     Raises:
-        TypeError: the model is no module, or the data or the loss is none of these kinds.
-        ValueError: the model has no KANLinear layer, the data holds no row, or labels do not fit the outputs.
+        TypeError: the model is not a module, or the data or the loss is not of these kinds.
+        ValueError: the model has no KANLinear layer, the data has no row, or labels do not fit the outputs.
 
     Example:
         >>> import fasterkan as fk, torch
@@ -60,7 +62,7 @@ def diagnose(
         raise TypeError(f"diagnose: loss must be a function of (output, y), got {loss!r}")
     seen = observe(model, lambda: batches(data, rows, model), loss)
     if not seen.rows:
-        raise ValueError("diagnose: the data holds no row; give at least one batch")
+        raise ValueError("diagnose: the data has no row; give at least one row")
     order = [*seen.reached, *(name for name in seen.seen if name not in seen.reached)]
     layers = [measure(name, seen.seen[name], seen.rows) for name in order]
     ratio = None

@@ -1,4 +1,4 @@
-"""Numbers about the functions of one layer over the data it sees, in float64."""
+"""Measuring the functions of one layer over its data, in float64."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .observe import Seen
 from .report import LayerReport
 from .thresholds import DEAD_VALUE, DEAD_WEIGHT, FLAT, RANK
 
-_VALUES = 4_000_000  # of phi held at once
+_VALUES = 4_000_000  # largest number of values of phi in memory at a time
 _NODES = 513
 
 
@@ -23,9 +23,9 @@ def measure(name: str, seen: Seen, rows: int) -> LayerReport:
     """Return the report of one layer.
 
     Args:
-        name: of the layer.
-        seen: what went through it.
-        rows: rows of data behind the sums.
+        name: name of the layer.
+        seen: its inputs, and sums over all batches.
+        rows: number of rows of data in the sums.
     """
     layer = seen.layer
     report = LayerReport(name, layer.in_features, layer.out_features, layer.basis.num_basis, **_shape_of_grid(layer))
@@ -46,7 +46,7 @@ def measure(name: str, seen: Seen, rows: int) -> LayerReport:
 
 
 def _over_data(layer: KANLinear, z: Tensor) -> dict[str, Any]:
-    """Everything that needs phi over the data; z is [S, I]."""
+    """The numbers that need phi over the data; z is [S, I]."""
     count, features, functions = *z.shape, layer.basis.num_basis
     value_peak, slope_peak = _peaks(layer)
     gram = torch.zeros(features, functions, functions, dtype=torch.float64)
@@ -74,7 +74,7 @@ def _over_data(layer: KANLinear, z: Tensor) -> dict[str, Any]:
 
 
 def _tables(layer: KANLinear, z: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """phi and its slope [S', I, K] for some rows at a time; slopes are those over half the range of a feature."""
+    """phi and its slope [S', I, K] for some rows at a time; slopes are per half range of the feature."""
     params = exact_tensors(layer)
     low, high = range_of_z(layer)
     half = ((high - low) / 2).unsqueeze(-1)  # [I, 1]
@@ -91,7 +91,7 @@ def _peaks(layer: KANLinear) -> tuple[float, float]:
 
 
 def _shape_of_grid(layer: KANLinear) -> dict[str, Any]:
-    """How the centres lie, and the width of the functions; nothing for a basis without a grid."""
+    """The gap between centres and the width of the functions; empty for a basis without a grid."""
     tensors = exact_tensors(layer)
     grid = tensors.get("grid")
     if grid is None or grid.shape[-1] < 2 or not bool(torch.isfinite(grid).all()):

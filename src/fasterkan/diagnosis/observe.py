@@ -1,4 +1,4 @@
-"""Sending data through a model and watching its layers, without a trace left in the model."""
+"""Sending data through a model and observing its layers, without changing the model."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Loss = Callable[[Any, Any], Tensor]
 
 
 class _Stop(BaseException):
-    """Ends a forward pass at a layer that cannot be evaluated; no `except Exception` on the way stops it."""
+    """Ends a forward pass at a layer that cannot be evaluated; it is not an `Exception`, so no module catches it."""
 
 
 @dataclasses.dataclass
 class Seen:
-    """What went through one layer: z [S, I] in float64 on the CPU, and sums over all batches."""
+    """The data of one layer: z [S, I] in float64 on the CPU, and sums over all batches."""
 
     layer: KANLinear
     z: list[Tensor] = dataclasses.field(default_factory=list)
@@ -36,22 +36,22 @@ class Seen:
 
 @dataclasses.dataclass
 class Observation:
-    """What one pass over the data showed."""
+    """The result of one pass over the data."""
 
     seen: dict[str, Seen]
     rows: int = 0
     loss: float | None = None
-    """Mean over the rows; None if the model could not be run to its end."""
+    """Mean over the rows; None if the model could not be run to the end."""
     reached: list[str] = dataclasses.field(default_factory=list)
     uncalibrated: str | None = None
     nonfinite: tuple[str, str] | None = None
-    """(layer or "", what) of the first NaN or infinity."""
+    """The place of the first NaN or infinity: (layer, what), or ("", "the data")."""
 
 
 def observe(
     model: nn.Module, pairs: Callable[[], Iterable[tuple[Tensor, Tensor | None]]], loss: Loss | None
 ) -> Observation:
-    """Run the model over the batches that `pairs` opens; gather values and gradients of its KANLinear layers."""
+    """Run the model over the batches from `pairs`; collect values and gradients of its KANLinear layers."""
     layers = {name: m for name, m in model.named_modules() if isinstance(m, KANLinear)}
     found = Observation({name: Seen(layer) for name, layer in layers.items()})
     total = 0.0
@@ -69,10 +69,10 @@ def observe(
 
 
 def _one_batch(model: nn.Module, x: Tensor, y: Tensor | None, found: Observation, loss: Loss | None) -> float:
-    """The batch's loss times its rows."""
+    """The loss of the batch times its number of rows."""
     tensors: list[tuple[str, Tensor, Tensor]] = []
     x = x.detach().clone()
-    x = x.requires_grad_(x.is_floating_point()).clone()  # no leaf, so that the model may change it in place
+    x = x.requires_grad_(x.is_floating_point()).clone()  # not a leaf, so that the model may change it in place
     handles = [handle for name, seen in found.seen.items() for handle in _hooks(name, seen, found, len(x), tensors)]
     try:
         output = model(x)
@@ -90,7 +90,7 @@ def _one_batch(model: nn.Module, x: Tensor, y: Tensor | None, found: Observation
 def _hooks(
     name: str, seen: Seen, found: Observation, count: int, tensors: list[tuple[str, Tensor, Tensor]]
 ) -> Iterator[Any]:
-    """Hooks that take down z, the output and the first value that is not finite, for one forward pass."""
+    """Hooks that record z, the output and the first value that is not finite, for one forward pass."""
     layer = seen.layer
     normed: list[Tensor] = []
 
@@ -111,7 +111,7 @@ def _hooks(
         seen.output_squares += float(y.detach().double().square().sum())
         seen.output_count += y.numel()
         flat = z.detach().reshape(-1, layer.in_features)
-        steps = max(1, len(flat) // count)  # of a sequence, say: one step of each row, another one for each row
+        steps = max(1, len(flat) // count)  # for sequences: one step per row, a different one for each row
         kept = torch.arange(min(count, len(flat)), device=flat.device)
         seen.z.append(flat[kept * steps + kept % steps].to("cpu", torch.float64))
         if found.nonfinite is None and not _is_finite(y):
@@ -124,7 +124,7 @@ def _hooks(
 
 
 def _culprit(layer: KANLinear, x: Tensor, z: Tensor) -> str:
-    """What of a layer with an output that is not finite was not finite first."""
+    """Name the first part that was not finite in a layer whose output is not finite."""
     for name, parameter in layer.named_parameters():
         if not _is_finite(parameter):
             return f"its {name}"
@@ -158,7 +158,7 @@ def _loss(output: Any, y: Tensor | None, loss: Loss | None) -> Tensor:
 
 
 def _gradients(value: Tensor, tensors: list[tuple[str, Tensor, Tensor]], found: Observation, count: int) -> None:
-    """Add the gradients of one batch; `value` is a mean, so each batch counts by its rows once all are divided."""
+    """Add the gradients of one batch, times its rows, because `value` is a mean over the batch."""
     weights = {name: seen.layer.weight for name, seen in found.seen.items() if seen.layer.weight.requires_grad}
     wanted = [*weights.values(), *(t for _, x, y in tensors for t in (x, y) if t.requires_grad)]
     grads: tuple[Tensor | None, ...] = torch.autograd.grad(value, wanted, allow_unused=True)
@@ -185,7 +185,7 @@ def _is_finite(tensor: Tensor) -> bool:
 
 @contextlib.contextmanager
 def _as_found(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, eager and with gradients; afterwards modes, buffers and random states are what they were."""
+    """Run in evaluation mode, eagerly and with gradients; then restore modes, buffers and random states."""
     modes = {module: module.training for module in model.modules()}
     buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})

@@ -1,4 +1,4 @@
-"""What a diagnosis says: one entry a layer, and findings with advice."""
+"""The report of a diagnosis: one entry per layer, and findings with advice."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One trouble.
+    """One problem that was found.
 
     Attributes:
         kind: "nonfinite", "uncalibrated", "unreached", "outside", "dead", "collinear", "saturated", "output",
             "gradient", "grid" or "width".
-        layer: the layer's name; "" is the model itself, or the whole network.
-        message: what was measured.
-        advice: what to do about it, with the argument to change.
+        layer: name of the layer. "" is the model itself, or the whole network.
+        message: the measurement.
+        advice: what to do, with the argument to change.
     """
 
     kind: str
@@ -31,26 +31,28 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class LayerReport:
-    """What was measured at one KANLinear; None is what could not be measured.
+    """The measurements of one KANLinear; None if a number could not be measured.
 
     Attributes:
-        name: of the layer in the model.
+        name: name of the layer in the model.
         in_features: I.
         out_features: O.
         num_basis: K.
-        rows: rows of z that were looked at, one for each row of the data and each call of the layer; those with NaN or
-            infinity are left out.
-        outside: share of z beyond the first and last centre of the grid (or beyond the basis' grid_range).
-        dead: share of the I * K functions that the data never sees, or whose weights are all 0.
-        independent: how many of the K functions are numerically independent over the data, mean over features.
+        rows: number of rows of z: one for each row of the data and each call of the layer. Rows with NaN or infinity
+            are left out.
+        outside: share of z beyond the first or last centre of the grid (or beyond the basis' grid_range).
+        dead: share of the I * K functions that no data reaches, or whose weights are all 0.
+        independent: number of the K functions that are numerically independent over the data, mean over features.
         condition: condition number of the Gram matrix of phi over the data, geometric mean over features.
-        saturated: share of z at which all functions, or all slopes, are next to nothing.
+        saturated: share of z at which all functions, or all slopes, are almost 0.
         output_rms: root mean square of the outputs.
-        weight_grad: norm of the loss' gradient with respect to the weight.
-        input_grad: its norm with respect to the layer's input, over all rows.
-        output_grad: its norm with respect to the layer's output, over all rows.
-        grid_gap: smallest distance of neighbouring centres over their mean distance; negative where they crossed.
-        width: h = 1 / inv_denominator over the mean distance of centres, the one farthest from 1.
+        weight_grad: norm of the gradient of the loss with respect to the weight.
+        input_grad: norm of the gradient with respect to the layer's input, over all rows.
+        output_grad: norm of the gradient with respect to the layer's output, over all rows.
+        grid_gap: smallest distance of neighbouring centres, divided by their mean distance. It is negative if centres
+            have crossed.
+        width: h = 1 / inv_denominator, divided by the mean distance of centres. With several h, the ratio farthest from
+            1.
     """
 
     name: str
@@ -88,12 +90,13 @@ class Diagnosis:
     """The report of `fk.diagnose`; `str(report)` is a table with the findings below it.
 
     Attributes:
-        layers: one entry for each KANLinear, in the order in which data reaches them; unreached ones come last.
-        findings: the troubles, the gravest first; empty for a healthy network.
-        rows: rows of data that were sent through the network.
-        loss: the loss whose gradients were taken; None if the network could not be run to its end.
-        gradient_ratio: size of the loss' gradient at the last layer's output over that at the first's.
-        first_nonfinite: where the first NaN or infinity appeared: "the data", or the name of a layer; None if nowhere.
+        layers: one entry for each KANLinear, in the order in which data reaches them. Unreached layers come last.
+        findings: the problems, the most serious one first. Empty for a healthy network.
+        rows: number of rows of data that were sent through the network.
+        loss: the loss whose gradients were measured. None if the network could not be run to the end.
+        gradient_ratio: size of the gradient at the last layer's output, divided by that at the first layer's output.
+        first_nonfinite: the place of the first NaN or infinity: "the data", or the name of a layer. None if there is
+            none.
     """
 
     layers: tuple[LayerReport, ...]
@@ -105,18 +108,18 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing was found."""
+        """Whether there are no findings."""
         return not self.findings
 
     def __getitem__(self, name: str) -> LayerReport:
-        """Return the entry of a layer by name."""
+        """Return the entry of the layer with this name."""
         for layer in self.layers:
             if layer.name == name:
                 return layer
         raise KeyError(f"{name!r}; layers: {', '.join(repr(layer.name) for layer in self.layers)}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as dictionaries, lists, numbers and strings, for JSON; numbers not finite are None."""
+        """Return all fields as values for JSON; a number that is not finite becomes None."""
         found: dict[str, Any] = _finite(dataclasses.asdict(self))
         return found
 

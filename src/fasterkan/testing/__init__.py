@@ -1,4 +1,4 @@
-"""Batteries of tests for a basis and for a layer, for this library's bases and for users' own.
+"""Test suites ("batteries") for a basis and for a layer, for the bases of this library and for your own.
 
 They need pytest and hypothesis: `pip install "fasterkan[testing]"`.
 """

@@ -1,4 +1,4 @@
-"""The battery for a basis: subclass it in a test module, name the basis and its formula, run pytest."""
+"""The test suite for a basis: write a subclass in a test module with the basis and its formula, and run pytest."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ I_FEATURES, O_FEATURES = 3, 2
 
 
 class BasisBattery:
-    """What every basis must do: be a value, match its formula, and have right derivatives that are never NaN.
+    """Tests that every basis must pass: it is a value, it matches its formula, and its derivatives are correct.
 
-    Subclasses set `basis` and write `formula`, the definition, independently of the basis' own code.
+    Subclasses set `basis` and write `formula`, the definition, independently of the code of the basis.
 
     Attributes:
-        basis: the description under test.
-        smoothness: how many continuous derivatives the functions have; below 2, second derivatives are not checked.
-        kinks: values of z at which a derivative of the first kind does not exist; checks keep 1e-3 away from them.
+        basis: the basis to test.
+        smoothness: number of continuous derivatives of the functions. Below 2, second derivatives are not checked.
+        kinks: values of z at which the first derivative does not exist. The tests keep a distance of 1e-3 from them.
 
     Example:
         >>> from fasterkan import RSWAF
@@ -45,17 +45,17 @@ class BasisBattery:
     kinks: tuple[float, ...] = ()
 
     def formula(self, z: Tensor, params: Mapping[str, Tensor]) -> Tensor:
-        """Return phi [..., I, K] by the family's definition; [..., O, I, K] if the basis is `per_edge`."""
+        """Return phi [..., I, K] by the definition of the basis; [..., O, I, K] if the basis is `per_edge`."""
         raise TypeError(f"{type(self).__name__} must define formula(z, params)")
 
     @property
     def edges(self) -> tuple[int, ...]:
-        """The shape of phi but its leading dimensions: [I, K], or [O, I, K] if the basis is `per_edge`."""
+        """The shape of phi without its leading dimensions: [I, K], or [O, I, K] if the basis is `per_edge`."""
         edge = (I_FEATURES, self.basis.num_basis)
         return (O_FEATURES, *edge) if self.basis.per_edge else edge
 
     def points(self, rows: int = 7, dtype: torch.dtype = torch.float64) -> Tensor:
-        """Return z [rows, I] over the grid range and half its width beyond, away from the kinks."""
+        """Return z [rows, I] in the grid range and half its width beyond each end, away from the kinks."""
         low, high = self.basis.grid_range
         span = high - low
         z = torch.rand(rows, I_FEATURES, dtype=torch.float64) * 2 * span + low - span / 2
@@ -64,7 +64,7 @@ class BasisBattery:
         return z.to(dtype)
 
     def params(self, dtype: torch.dtype = torch.float64, learn: bool = False) -> dict[str, Tensor]:
-        """Return fresh tensors of the basis; the trainable ones require gradients if `learn`."""
+        """Return new tensors of the basis; if `learn`, the trainable ones require gradients."""
         made = self.basis.init(I_FEATURES, O_FEATURES, dtype=dtype)
         return {k: t.requires_grad_(learn and k in self.basis.trainable) for k, t in made.items()}
 
@@ -241,7 +241,7 @@ class BasisBattery:
     def backward(
         self, z: Tensor, params: Mapping[str, Tensor], dphi: Tensor, wrt: frozenset[str]
     ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-        """Return phi, dz and the other gradients as the lean operation gets them; twice, so nothing may be spoiled."""
+        """Return phi, dz and the other gradients from `vjp`, called twice, as a call must not change its arguments."""
         phi, saved = self.basis.evaluate_for_vjp(z, params)
         first = self.basis.vjp(z, params, phi, saved, dphi.clone(), wrt)
         dz, found = self.basis.vjp(z, params, phi, saved, dphi, wrt)

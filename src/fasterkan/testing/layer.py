@@ -1,4 +1,4 @@
-"""The battery for a layer: forward and every gradient against float64, in every way torch can call it."""
+"""The test suite for a layer: the forward pass and every gradient against float64, in every mode of torch."""
 
 from __future__ import annotations
 
@@ -39,20 +39,21 @@ class Shape:
 SHAPES = tuple(Shape(*s) for s in ((0, 5, 3), (1, 3, 1), (7, 13, 11), (63, 17, 130), (1023, 7, 5), (5, 1023, 2)))
 HALF = (torch.bfloat16, torch.float16)
 DRAWS = 8
-"""How many inputs `check_against_float64` draws."""
+"""Number of inputs that `check_against_float64` draws."""
 
 
 class LayerBattery:
-    """What every KANLinear must do, whatever its basis, norm and base.
+    """Tests that every KANLinear must pass, with any basis, norm and base branch.
 
-    Subclasses set `basis`, `options` (further arguments of KANLinear) and write `formula`, the basis' definition.
+    Subclasses set `basis` and `options` (more arguments of KANLinear), and write `formula`, the definition of the
+    basis.
 
     Attributes:
-        basis: the description under test.
-        options: norm, base, bias of the layer.
+        basis: the basis to test.
+        options: norm, base and bias of the layer.
         smoothness: as in `BasisBattery`.
-        paths: the paths of `fasterkan.ops` to run.
-        device: where to run.
+        paths: the implementations (paths) of `fasterkan.ops` to test.
+        device: the device for the tests.
     """
 
     basis: Basis
@@ -62,15 +63,15 @@ class LayerBattery:
     device: str = "cpu"
 
     def formula(self, z: Tensor, params: Any) -> Tensor:
-        """Return phi [..., I, K] by the family's definition; [..., O, I, K] if the basis is `per_edge`."""
+        """Return phi [..., I, K] by the definition of the basis; [..., O, I, K] if the basis is `per_edge`."""
         raise TypeError(f"{type(self).__name__} must define formula(z, params)")
 
     def randn(self, *shape: int, dtype: torch.dtype = torch.float32, requires_grad: bool = False) -> Tensor:
-        """Return normal random numbers on the battery's device."""
+        """Return normal random numbers on the device of the tests."""
         return torch.randn(shape, dtype=dtype, device=self.device, requires_grad=requires_grad)
 
     def make(self, inputs: int = 6, outputs: int = 4, dtype: torch.dtype = torch.float32) -> KANLinear:
-        """Return a layer with no tensor at a special value, calibrated if it can be."""
+        """Return a layer with random tensors, without special values; a feature norm is calibrated."""
         layer = KANLinear(inputs, outputs, self.basis, dtype=dtype, device=self.device, **self.options)
         with torch.no_grad():
             for p in layer.parameters():
@@ -232,7 +233,7 @@ class LayerBattery:
 
 
 def gradients(layer: KANLinear, x: Tensor) -> dict[str, Tensor]:
-    """Return y and the gradients of a fixed weighted sum of it, by name ("y", "x" and the parameters')."""
+    """Return y and the gradients of a fixed weighted sum of y, by name ("y", "x" and the names of the parameters)."""
     y = layer(x)
     leaves = {"x": x, **dict(layer.named_parameters())}
     grads = torch.autograd.grad(y, list(leaves.values()), _weights_like(y), materialize_grads=True)
@@ -242,16 +243,16 @@ def gradients(layer: KANLinear, x: Tensor) -> dict[str, Tensor]:
 def check_against_float64(
     layer: KANLinear, formula: Formula, draw: Callable[[], Tensor], *, autocast: torch.dtype | None = None
 ) -> None:
-    """Assert that y and every gradient are as near to the float64 definitions as the plain formula in x's dtype is.
+    """Assert that y and every gradient are as exact as the plain formula in x's dtype, compared with float64.
 
-    The rounding error of one sum is a matter of luck, so the largest errors of `DRAWS` inputs are compared by their
-    root mean squares.
+    The rounding error of a single sum is random. The test therefore draws `DRAWS` inputs and compares the root mean
+    squares of their largest errors.
 
     Args:
-        layer: the layer under test.
+        layer: the layer to test.
         formula: the definition of its basis.
-        draw: makes an input x [..., I].
-        autocast: run layer and plain formula under autocast with this dtype.
+        draw: a function that makes an input x [..., I].
+        autocast: dtype of an autocast for the layer and the plain formula; None is no autocast.
     """
     squares: dict[str, Tensor] = {}
     for _ in range(DRAWS):
@@ -277,7 +278,7 @@ def _plain_gradients(layer: KANLinear, formula: Formula, x: Tensor, dtype: torch
 
 
 def as_function(layer: KANLinear, x: Tensor) -> tuple[Any, tuple[Tensor, ...]]:
-    """Return f and its arguments (x and the parameters, all requiring gradients) for torch's checkers."""
+    """Return a function and its arguments for gradcheck: x and the parameters, which all require gradients."""
     names = [name for name, _ in layer.named_parameters()]
     values = [p.detach().clone().requires_grad_() for p in layer.parameters()]
 
@@ -289,7 +290,7 @@ def as_function(layer: KANLinear, x: Tensor) -> tuple[Any, tuple[Tensor, ...]]:
 
 
 def third_derivative(y: Tensor, x: Tensor) -> Tensor:
-    """Return d^3 (sum y) / dx^3 summed over its indices but the first, by three reverse passes."""
+    """Return a weighted sum of d^3 (sum y) / dx^3 over all indices except the first, by three reverse passes."""
     value = y.sum()
     for _ in range(3):
         (grad,) = torch.autograd.grad(value, x, create_graph=True)
@@ -298,6 +299,6 @@ def third_derivative(y: Tensor, x: Tensor) -> Tensor:
 
 
 def _weights_like(y: Tensor) -> Tensor:
-    """Fixed numbers of both signs in [-1, 1], exact in every dtype."""
+    """Fixed numbers in [-1, 1] of both signs, which are exact in every dtype."""
     cycle = itertools.islice(itertools.cycle([1.0, -0.5, 0.25, 0.75, -1.0, 0.5, -0.25]), y.numel())
     return torch.tensor(list(cycle), dtype=y.dtype, device=y.device).view_as(y)

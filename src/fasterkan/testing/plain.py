@@ -1,4 +1,4 @@
-"""The oracle: a KANLinear written out in a few lines of plain torch, in whatever dtype its tensors have."""
+"""The reference for the tests: a KANLinear in a few lines of plain torch, in any dtype."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from torch import Tensor
 from ..nn import FeatureScaling, KANLinear, RMSNorm, RowNorm
 
 Formula = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
-"""phi = formula(z, params), [..., I] -> [..., I, K], or [..., O, I, K] if the basis is `per_edge`: the family's
-definition, written independently of the basis."""
+"""phi = formula(z, params), [..., I] -> [..., I, K], or [..., O, I, K] if the basis is `per_edge`. This is the
+definition of the functions, written independently of the basis."""
 
 
 def plain_layer(layer: KANLinear, formula: Formula, x: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
-    """Return what `layer` should return for x [..., I]: float64 by the definitions, other dtypes with torch's norms.
+    """Return the correct output of `layer` for x [..., I].
+
+    For float64 the norms are computed by their definitions. For other dtypes they are torch's norms.
 
     Args:
-        layer: says which norm and base there are; its own tensors are not read.
+        layer: gives the norm and the base branch. Its own tensors are not used.
         formula: the definition of the basis.
         x: [..., I].
-        tensors: the layer's parameters and buffers by their names in its state dict, in x's dtype.
+        tensors: the layer's parameters and buffers in x's dtype, by their names in the state dict.
     """
     z = _plain_norm(layer, x, tensors)
     params = {name: tensors[name] for name in layer.basis_tensors()}
@@ -42,7 +44,7 @@ def _plain_norm(layer: KANLinear, x: Tensor, tensors: Mapping[str, Tensor]) -> T
     if isinstance(norm, FeatureScaling):
         return (x - tensors["norm.center"]) * tensors["norm.scale"]
     if not isinstance(norm, RowNorm):
-        raise TypeError(f"plain_layer: no definition of {type(norm).__name__} is known here")
+        raise TypeError(f"plain_layer: {type(norm).__name__} has no definition here")
     shape, eps, weight, bias = (x.shape[-1],), norm.description.eps, tensors["norm.weight"], tensors.get("norm.bias")
     rms = isinstance(norm.description, RMSNorm)
     if x.dtype != torch.float64:
@@ -55,7 +57,7 @@ def _plain_norm(layer: KANLinear, x: Tensor, tensors: Mapping[str, Tensor]) -> T
 
 
 def tensors_of(layer: KANLinear, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Return fresh leaves with the layer's values in `dtype`, those of its parameters requiring gradients."""
+    """Return new leaf tensors with the layer's values in `dtype`; those of its parameters require gradients."""
     learned = {name for name, p in layer.named_parameters() if p.requires_grad}
     return {
         name: tensor.detach().to(dtype).clone().requires_grad_(name in learned)
@@ -65,7 +67,7 @@ def tensors_of(layer: KANLinear, dtype: torch.dtype) -> dict[str, Tensor]:
 
 
 def errors(got: Tensor, plain: Tensor, exact: Tensor) -> tuple[float, float]:
-    """Return the largest error of `got` and that of the plain formula in the same dtype, both against float64."""
+    """Return the largest errors of `got` and of the plain formula in the same dtype, both against float64."""
     assert got.shape == exact.shape, f"shape {tuple(got.shape)}, expected {tuple(exact.shape)}"
     if not exact.numel():
         return 0.0, 0.0
@@ -73,5 +75,5 @@ def errors(got: Tensor, plain: Tensor, exact: Tensor) -> tuple[float, float]:
 
 
 def assert_no_worse(error: float, yardstick: float, what: str) -> None:
-    """Assert that an error is at most twice the plain formula's, plus 1e-6; `what` names the value in the message."""
+    """Assert that an error is at most twice that of the plain formula, plus 1e-6; `what` names the value."""
     assert error <= 2 * yardstick + 1e-6, f"{what}: error {error:.3e}, the plain formula's is {yardstick:.3e}"

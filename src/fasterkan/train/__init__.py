@@ -1,4 +1,4 @@
-"""Training on labelled images: configuration, loop, evaluation, and runs kept in folders."""
+"""Training on labelled images: configuration, training loop, evaluation, and runs in folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random maps of images: small shifts, turns, stretches and slants, and smooth bends."""
+"""Augmenting images: random shifts, rotations, scalings and shears, and smooth elastic deformations."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from torch import Tensor
 from .config import TrainConfig
 
 _NODE = 7
-"""Pixels between two nodes of an elastic map."""
+"""Distance in pixels between two nodes of an elastic deformation."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """How far images are moved; each amount is drawn uniformly from -limit to limit, for each image anew.
+    """The limits of the augmentation; each image gets its own amounts, drawn uniformly from -limit to limit.
 
     Args:
         shift: pixels, on each axis.
         rotate: degrees.
-        scale: logarithm of the stretch, on each axis.
-        shear: horizontal pixels for each vertical one.
-        elastic: pixels, on each axis, by which the nodes of a coarse grid move; the pixels between follow smoothly.
+        scale: logarithm of the scale factor, on each axis.
+        shear: horizontal pixels per vertical pixel.
+        elastic: pixels, on each axis, by which the nodes of a coarse grid move. The pixels between them follow
+            smoothly.
     """
 
     shift: float = 0.0
@@ -34,16 +35,16 @@ class Augmentation:
     elastic: float = 0.0
 
     def __bool__(self) -> bool:
-        """Whether it changes an image at all."""
+        """Whether any limit is not 0."""
         return any(dataclasses.astuple(self))
 
     @classmethod
     def of(cls, config: TrainConfig) -> Augmentation:
-        """Return the augmentation that a configuration asks for."""
+        """Return the augmentation of a configuration."""
         return cls(**{field.name: getattr(config, field.name) for field in dataclasses.fields(cls)})
 
     def apply(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Return images [B, H, W] or [B, C, H, W], floating point, each moved by a map of its own."""
+        """Return floating-point images [B, H, W] or [B, C, H, W], each changed by its own random map."""
         matrices = self.draw(len(images), generator).to(images.device)
         if not self.elastic:
             return warp(images, matrices)
@@ -52,7 +53,8 @@ class Augmentation:
     def draw_bends(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return displacements [B, 2, H, W] in pixels, x before y, on the images' device and in their dtype.
 
-        The nodes lie about 7 pixels apart and move by up to `elastic`; between them the interpolation is cubic.
+        The nodes have a distance of about 7 pixels and move by up to `elastic`. Between them the interpolation is
+        cubic.
         """
         height, width = images.shape[-2:]
         nodes = (2, max(2, round(height / _NODE) + 1), max(2, round(width / _NODE) + 1))
@@ -62,8 +64,8 @@ class Augmentation:
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Return matrices [count, 2, 3] for `warp`, float32.
 
-        Each is [R S + H | t]: with turn a, stretches e, f and shear h, the point (x, y) of the new image is taken from
-        (e (x cos a - y sin a) + h y + t_x, f (x sin a + y cos a) + t_y) of the old one.
+        With rotation a, scale factors e and f, shear h and shift t, the pixel (x, y) of the new image comes from the
+        point (e (x cos a - y sin a) + h y + t_x, f (x sin a + y cos a) + t_y) of the old image.
         """
         a, e, f, h, across, down = (torch.rand(6, count, generator=generator) * 2 - 1).unbind()
         a = a * (self.rotate * math.pi / 180)
@@ -74,15 +76,17 @@ class Augmentation:
 
 
 def warp(images: Tensor, matrices: Tensor, bends: Tensor | None = None) -> Tensor:
-    """Return images whose point p = (x, y) is point A (x, y, 1) + bend(p) of the given ones, interpolated; 0 outside.
+    """Return images whose pixel p = (x, y) comes from the point A (x, y, 1) + bend(p) of the given images.
+
+    Values between pixels are interpolated. Values outside the images are 0.
 
     Args:
         images: [B, H, W] or [B, C, H, W], floating point.
-        matrices: A [B, 2, 3]; x runs right, y down, both in pixels from the image's middle.
-        bends: [B, 2, H, W], pixels, x before y; None is 0.
+        matrices: A [B, 2, 3]. x points right and y points down, both in pixels from the middle of the image.
+        bends: [B, 2, H, W] in pixels, x before y. None is 0.
 
     Returns:
-        The shape of `images`; whole pixels of shift move values exactly, up to rounding.
+        Images in the shape of `images`. A shift by whole pixels moves values exactly, up to rounding.
     """
     count, (height, width) = len(images), images.shape[-2:]
     y, x = torch.meshgrid(_axis(height, images), _axis(width, images), indexing="ij")
@@ -98,5 +102,5 @@ def warp(images: Tensor, matrices: Tensor, bends: Tensor | None = None) -> Tenso
 
 
 def _axis(size: int, like: Tensor) -> Tensor:
-    """Coordinates of `size` pixel centres, the middle being 0."""
+    """Coordinates of `size` pixel centres, with 0 in the middle."""
     return torch.arange(size, device=like.device, dtype=like.dtype) - (size - 1) / 2

@@ -1,4 +1,4 @@
-"""A moving average of a model's weights."""
+"""The moving average of a model's weights."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from .._torch import lerp_all_
 
 
 class Average:
-    """The exponential moving average of every floating-point tensor of a model, statistics of batch norms included.
+    """The exponential moving average of every floating-point tensor of a model, including statistics of batch norms.
 
-    After step t (from 1) each average a follows its tensor w as a += (1 - d) (w - a), d = min(decay, t / (t + 9)), so
-    that the first steps are forgotten. Other tensors are those of the model.
+    After step t (from 1) each average a is updated with its tensor w: a += (1 - d) (w - a), with d = min(decay, t / (t
+    + 9)). The small d at the beginning makes the average forget the first steps. Other tensors are copied from the
+    model.
 
     Args:
-        model: what is averaged; its tensors are followed in place.
-        decay: d in the long run, 0 to 1.
+        model: the model to average. Its tensors must be changed in place.
+        decay: largest d, 0 to 1.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -32,13 +33,13 @@ class Average:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Follow the model after step number `step`, from 1."""
+        """Update the averages after step number `step`, from 1."""
         lerp_all_(*self._pairs, 1 - min(self.decay, step / (step + 9)))
         self._copy(self._live, self.tensors, self._others)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Let the model hold the averages for a while, and then its own tensors again, bit for bit."""
+        """Put the averages into the model, and at the end its own tensors again, bit for bit."""
         own = {name: tensor.clone() for name, tensor in self._live.items()}
         try:
             self._copy(self.tensors, self._live)
@@ -47,7 +48,7 @@ class Average:
             self._copy(own, self._live)
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Take averages that were saved."""
+        """Load saved averages."""
         self._copy(tensors, self.tensors)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Images in memory, shuffled, augmented and scaled a batch at a time, without a data loader."""
+"""Batches of images in memory: shuffled, augmented and scaled one batch at a time, without a data loader."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .augment import Augmentation
 
 
 class Batches:
-    """The training images on the device as uint8, made into batches there.
+    """The training images, stored on the device as uint8 and made into batches there.
 
     Args:
         data: N images of H x W pixels, with or without channels.
-        batch_size: rows of a batch; all N where there are fewer. The rows left over at the end of an epoch wait for
-            another one.
-        augmentation: how images are moved.
-        device: where batches are made.
-        seed: of the order and the moves; the same on every device.
+        batch_size: number of images in a batch; all N if there are fewer. Images that do not fill a batch at the end of
+            an epoch are not used in that epoch.
+        augmentation: the augmentation of the images.
+        device: the device on which batches are made.
+        seed: seed of the order and the augmentation. The results are the same on every device.
 
     Raises:
         ValueError: there is no image.
@@ -35,7 +35,7 @@ class Batches:
         seed: int = 0,
     ) -> None:
         if len(data) == 0:
-            raise ValueError(f"Batches: {data!r} holds no image to train on")
+            raise ValueError(f"Batches: {data!r} has no image to train on")
         self.batch_size = min(batch_size, len(data))
         self.augmentation = augmentation
         self.images, self.labels = data.images.to(device), data.labels.to(device)
@@ -50,8 +50,8 @@ class Batches:
         """Yield x float32 [B, H * W] or [B, C * H * W] in [0, 1] and labels [B] for an epoch in a new order.
 
         Args:
-            augmented: how many batches of the epoch, from its first, are augmented; none below 1.
-            first: batches to leave out, those of an epoch that was begun before `load_state`.
+            augmented: number of batches, from the beginning of the epoch, that are augmented; none if below 1.
+            first: number of batches to skip, if part of the epoch was done before `load_state`.
         """
         order = self._order(first).to(self.labels.device)
         for i in range(first, len(self)):
@@ -62,11 +62,11 @@ class Batches:
             yield x.flatten(1), self.labels[rows]
 
     def state(self) -> dict[str, Tensor]:
-        """Return the generator's states at the beginning of the epoch, which decides its order, and now; uint8."""
+        """Return two states of the generator: at the beginning of the epoch, which decides its order, and now."""
         return {"begun": self._begun, "now": self.generator.get_state()}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Go back to where `state` was called; `epoch` then needs the number of batches that were yielded."""
+        """Restore a result of `state`; `epoch` then needs the number of batches that were already yielded."""
         self._begun = state["begun"]
         self.generator.set_state(state["now"])
 

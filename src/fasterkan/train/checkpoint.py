@@ -1,4 +1,4 @@
-"""Checkpoints: folders that are whole or not there, whose damage is noticed."""
+"""Checkpoints: folders that are written completely or not at all, and verified when they are read."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Snapshot:
     """The state of a training run between two steps."""
 
     step: int
-    """Steps taken."""
+    """Number of steps so far."""
     facts: dict[str, Any]
-    """What JSON can hold: configuration, epochs, times, versions."""
+    """The values for JSON: configuration, epochs, times, versions."""
     tensors: dict[str, dict[str, Tensor]]
     """The tensors of each file, by name, on any device."""
 
@@ -38,16 +38,17 @@ class Snapshot:
 class Checkpoints:
     """The folder `checkpoints/` of a run, with the newest states of its training as `step-00001234/`.
 
-    Each has safetensors files and a `state.json` with their checksums and its own. It is written under another name,
-    flushed to the disk and renamed, so that a crash leaves the former checkpoints and never half of one.
+    A checkpoint consists of safetensors files and a `state.json` with their checksums and its own. It is written under
+    a temporary name, flushed to the disk and then renamed. After a crash the earlier checkpoints are still there, and
+    there is never half a checkpoint.
 
     Args:
-        path: the folder; nothing is read or written yet.
-        keep: how many good ones are kept; 0 writes none.
-        minutes: time after which another one is `due`.
+        path: the folder. The constructor does not read or write it.
+        keep: number of undamaged checkpoints to keep; 0 writes none.
+        minutes: time after which the next checkpoint is `due`.
 
     Attributes:
-        latest: the newest checkpoint that was written or verified here, None before there is one.
+        latest: the newest checkpoint that this object wrote or verified; None if there is none.
     """
 
     def __init__(self, path: Path, keep: int = 2, minutes: float = 5.0) -> None:
@@ -57,21 +58,21 @@ class Checkpoints:
         self._tried = time.monotonic()
 
     def due(self) -> bool:
-        """Whether the last attempt to write one lies back `minutes` or more."""
+        """Whether at least `minutes` have passed since the last attempt to write a checkpoint."""
         return self.keep > 0 and time.monotonic() - self._tried >= 60 * self.minutes
 
     def folders(self) -> list[Path]:
-        """Return the checkpoints that are there, good or not, the oldest first."""
+        """Return all checkpoints, damaged or not, the oldest first."""
         return sorted(p for p in self.path.glob("step-*") if p.is_dir() and p.name.removeprefix("step-").isdigit())
 
     def save(self, snapshot: Snapshot) -> Path | None:
-        """Write a checkpoint, then remove those that are older than the newest `keep` good ones.
+        """Write a checkpoint, then remove those that are older than the newest `keep` undamaged ones.
 
-        A disk that is full or cannot be written costs the checkpoint, not the training: it is logged, and the former
-        ones stay as they are.
+        If the disk is full or cannot be written, the error is logged and not raised. Earlier checkpoints are not
+        changed.
 
         Returns:
-            Its folder, None where it could not be written or none are wanted.
+            Its folder; None if it could not be written or `keep` is 0.
         """
         self._tried = time.monotonic()
         if self.keep == 0:
@@ -83,41 +84,41 @@ class Checkpoints:
             self.latest = place
             self._prune()
         except OSError as error:
-            logger.warning("%s was not written (%s); training goes on, %s", place, error, self.last_words())
+            logger.warning("%s was not written (%s); training continues; %s", place, error, self.last_words())
             return None
         return place
 
     def newest(self) -> Snapshot | None:
-        """Return the newest checkpoint that is whole, None where none was ever written.
+        """Return the newest undamaged checkpoint, or None if there is no checkpoint.
 
-        A damaged one is named in a warning and left out.
+        A damaged checkpoint is skipped with a warning.
 
         Raises:
-            RunFolderError: there are some, and all are damaged.
+            RunFolderError: there are checkpoints, but all are damaged.
         """
         folders = self.folders()
         for folder in reversed(folders):
             try:
                 snapshot = read(folder)
             except (RunFolderError, OSError) as error:
-                logger.warning("checkpoint left out: %s", error)
+                logger.warning("checkpoint skipped: %s", error)
                 self._damaged.add(folder)
                 continue
             self.latest = folder
             return snapshot
         if folders:
             raise RunFolderError(
-                f"{self.path} holds no checkpoint that is whole ({', '.join(f.name for f in folders)} are damaged); "
+                f"{self.path} has no undamaged checkpoint ({', '.join(f.name for f in folders)} are damaged); "
                 "train again with overwrite=True (--overwrite)"
             )
         return None
 
     def last_words(self) -> str:
-        """Return what is to be said of the last good checkpoint when something went wrong."""
+        """Return the part of an error message about the last good checkpoint."""
         return f"the last good checkpoint is {self.latest}" if self.latest else "there is no earlier checkpoint"
 
     def remove(self) -> None:
-        """Remove them all, once the run has come to its end."""
+        """Remove all checkpoints at the end of the run."""
         shutil.rmtree(self.path, ignore_errors=True)
         self.latest = None
 
@@ -146,7 +147,7 @@ class Checkpoints:
                     file.flush()
                     os.fsync(file.fileno())
             sync_folder(beside)
-            if place.exists():  # one that is damaged: a good one is never written again
+            if place.exists():  # a damaged one, because a good one is never written again
                 shutil.rmtree(place)
             beside.rename(place)
             sync_folder(self.path)
@@ -163,10 +164,10 @@ class Checkpoints:
 
 
 def read(folder: Path) -> Snapshot:
-    """Return the checkpoint of a folder, every byte of it verified; nothing is executed from the files.
+    """Return the checkpoint in a folder; every byte is verified, and no code from the files is run.
 
     Raises:
-        RunFolderError: a file is missing, torn or altered, or of another version.
+        RunFolderError: a file is missing, incomplete, changed, or of another version.
     """
     path = folder / STATE
     try:
@@ -175,14 +176,14 @@ def read(folder: Path) -> Snapshot:
     except FileNotFoundError as error:
         raise RunFolderError(f"{path} is missing") from error
     except (ValueError, RecursionError) as error:
-        raise RunFolderError(f"{path} is torn or was altered: {error}") from error
+        raise RunFolderError(f"{path} is incomplete or was changed: {error}") from error
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise RunFolderError(f"{path} was altered or is of another version; this one reads format {FORMAT}")
+        raise RunFolderError(f"{path} was changed, or another version wrote it; this version reads format {FORMAT}")
     digest = facts.pop("sha256", None)
     if digest != sha256_of(_encode(facts)) or data != _encode({**facts, "sha256": digest}):
-        raise RunFolderError(f"{path} was altered: its sha256 is not {str(digest)[:16]}...")
+        raise RunFolderError(f"{path} was changed: its sha256 is not {str(digest)[:16]}...")
     if strange := [name for name in facts["files"] if Path(name).name != name]:
-        raise RunFolderError(f"{path} was altered: it names files elsewhere ({', '.join(strange)})")
+        raise RunFolderError(f"{path} was changed: it names files outside its folder ({', '.join(strange)})")
     tensors = {
         name.removesuffix(".safetensors"): _deserialize(folder / name, digest)
         for name, digest in facts["files"].items()
@@ -191,7 +192,7 @@ def read(folder: Path) -> Snapshot:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's list of files to the disk, where the system can."""
+    """Flush the list of files of a folder to the disk, if the system supports it."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -211,13 +212,13 @@ def _deserialize(path: Path, digest: str) -> dict[str, Tensor]:
         raise RunFolderError(f"{path} is missing") from error
     if (found := sha256_of(data)) != digest:
         raise RunFolderError(
-            f"{path} ({len(data)} bytes, sha256 {found[:16]}...) is torn or was altered: {STATE} expects "
+            f"{path} ({len(data)} bytes, sha256 {found[:16]}...) is incomplete or was changed: {STATE} expects "
             f"sha256 {digest[:16]}..."
         )
     try:
         return safetensors.torch.load(data)
     except (SafetensorError, ValueError) as error:
-        raise RunFolderError(f"{path} is no safetensors file: {error}") from error
+        raise RunFolderError(f"{path} is not a safetensors file: {error}") from error
 
 
 def _encode(facts: Mapping[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""What is said when a loss is not finite: after which step, in which module first, and what to try."""
+"""The error for a loss that is not finite: after which step, in which module first, and what to try."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .optimizer import Stepper
 
 
 def check_finite(loss: Tensor, stepper: Stepper, x: Tensor | None, last_words: str) -> float:
-    """Return a loss as a number.
+    """Return a loss as a number, if it is finite.
 
     Args:
         loss: a scalar.
-        stepper: the run's, after its last step.
-        x: the batch that the loss is of; None where it is of many.
-        last_words: on the last good checkpoint.
+        stepper: the stepper of the run, after its last step.
+        x: the batch of the loss; None if the loss is a mean over several batches.
+        last_words: the part of the message about the last good checkpoint.
 
     Raises:
-        TrainingError: it is not finite.
+        TrainingError: the loss is not finite.
     """
     value = float(loss)
     if not math.isfinite(value):
@@ -31,7 +31,7 @@ def check_finite(loss: Tensor, stepper: Stepper, x: Tensor | None, last_words: s
 
 
 def diverged(name: str, value: float, stepper: Stepper, last_words: str, x: Tensor | None = None) -> TrainingError:
-    """Return the error that says so; with a batch x it says where the first bad value arose."""
+    """Return the error for a loss that is not finite; with a batch x, it names the place of the first such value."""
     config = stepper.config
     cures = [f"a lower lr (now {config.lr:g})", f"a longer warmup (now {config.warmup:g})"]
     if config.clip_grad_norm is None:
@@ -47,15 +47,15 @@ def diverged(name: str, value: float, stepper: Stepper, last_words: str, x: Tens
 
 
 def bad_weights(model: nn.Module) -> str | None:
-    """Name the first weight that is not finite, None where all are."""
+    """Name the first weight that is not finite; None if all are finite."""
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            return f"the model's {name} is not finite any more"
+            return f"the model's {name} is no longer finite"
     return None
 
 
 def first_bad_module(stepper: Stepper, x: Tensor) -> str:
-    """Send a batch through the network once more and name the first module whose output is not finite."""
+    """Send a batch through the network again and name the first module whose output is not finite."""
     found: list[str] = []
 
     def look(name: str, module: nn.Module) -> Any:
@@ -74,4 +74,4 @@ def first_bad_module(stepper: Stepper, x: Tensor) -> str:
             hook.remove()
     if found:
         return f"the first output that is not finite is that of {found[0]}"
-    return "every module's output is finite, only the loss of it is not"
+    return "the output of every module is finite, but the loss is not"

@@ -1,4 +1,4 @@
-"""What computed a result: versions, processor, threads."""
+"""The environment of a result: versions, processor, threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def versions() -> dict[str, str]:
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """Return the processor's name, the cores this process may use, PyTorch's threads, the system and the device."""
+    """Return the name of the processor, the number of usable cores, PyTorch's threads, the system and the device."""
     return {
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

@@ -1,4 +1,4 @@
-"""How a training run ends before its time."""
+"""Exceptions that end a training run early."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from .result import TrainResult
 
 
 class TrainingError(RuntimeError):
-    """Training cannot go on, such as when the loss is not finite; the message says at which step and what to try."""
+    """Training cannot continue, for example because a loss is not finite; the message says when, and what to try."""
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """Ctrl-C arrived during training; the model holds the weights of the epoch `result.kept`.
+    """Ctrl-C was pressed during training; the model has the weights of the epoch `result.kept`.
 
     Args:
-        result: the epochs that were finished, perhaps none.
+        result: the finished epochs. There may be none.
     """
 
     def __init__(self, result: TrainResult) -> None:
@@ -22,4 +22,4 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class RunFolderError(ValueError):
-    """A run folder cannot be used as asked: it is not empty, not a run, or a file in it is missing or damaged."""
+    """A run folder cannot be used: it is not empty, it is not a run, or a file in it is missing or damaged."""

@@ -1,4 +1,4 @@
-"""How good a classifier is on labelled images."""
+"""Evaluating a classifier on labelled images."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..data import ImageDataset
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """The outcome of `evaluate`."""
+    """The result of `evaluate`."""
 
     accuracy: float
-    """Share of images whose highest output is their label's, 0 to 1."""
+    """Share of images for which the output of the label is the highest, 0 to 1."""
     loss: float
     """Mean cross-entropy in nats."""
     confusion: tuple[tuple[int, ...], ...]
@@ -29,7 +29,7 @@ class Evaluation:
         return sum(map(sum, self.confusion))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON holds them, with the number of images."""
+        """Return the fields as values for JSON, with the number of images."""
         return {
             "accuracy": self.accuracy,
             "loss": self.loss,
@@ -42,18 +42,19 @@ class Evaluation:
 def evaluate(model: nn.Module, data: ImageDataset, *, batch_size: int = 1000) -> Evaluation:
     """Return loss, accuracy and confusion matrix of a model on labelled images.
 
-    It runs in evaluation mode and in the parameters' own precision; each module is left in the mode it was found in.
+    The model runs in evaluation mode and in the precision of its parameters. Afterwards each module has its former
+    mode.
 
     Args:
-        model: takes [B, H * W] in [0, 1], returns logits [B, C]; lies on any device.
+        model: takes [B, H * W] in [0, 1] and returns logits [B, C]. It may be on any device.
         data: the images.
-        batch_size: images at once; the result depends on it by rounding only.
+        batch_size: number of images in a forward pass. It changes the result only by rounding.
 
     Raises:
-        ValueError: there is no image, or the model has another number of outputs than the data has classes.
+        ValueError: there is no image, or the number of outputs is not the number of classes.
     """
     if len(data) == 0:
-        raise ValueError(f"evaluate: {data!r} holds no image")
+        raise ValueError(f"evaluate: {data!r} has no image")
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     modes = [(module, module.training) for module in model.modules()]
     model.eval()

@@ -1,4 +1,4 @@
-"""The folder of a run: what it holds, how it is begun, written and read."""
+"""The folder of a run: its files, and how they are written and read."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .lock import locked
 
 
 class RunFolder:
-    """A folder with `config.json`, `metrics.jsonl`, `model/` (as `save_pretrained` writes it) and `result.json`.
+    """A folder with `config.json`, `metrics.jsonl`, `model/` (from `save_pretrained`) and `result.json`.
 
-    While the run goes on, and after it stopped before its end, there is `checkpoints/` too.
+    During the run, and after an interruption, it also has `checkpoints/`.
 
     Args:
-        path: the folder; nothing is read or written yet.
+        path: the folder. The constructor does not read or write it.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -37,44 +37,42 @@ class RunFolder:
         self.tensorboard = self.path / "tensorboard"
 
     def check_free(self, *, overwrite: bool = False) -> None:
-        """Refuse a path that holds something already; with `overwrite`, only if that is not a run.
+        """Refuse a path that is not free; with `overwrite`, a folder with nothing but a run is accepted.
 
         Raises:
-            RunFolderError: a file, or a folder that is not empty.
+            RunFolderError: the path is a file, or a folder that is not empty.
         """
         if self.path.exists() and not self.path.is_dir():
             raise RunFolderError(f"{self.path} is a file; give a folder for the run")
         found = sorted(p.name for p in self.path.iterdir() if p != self.lock) if self.path.is_dir() else []
         if found and not overwrite:
             raise RunFolderError(
-                f"{self.path} is not empty (it holds {', '.join(found[:5])}); choose another folder, or overwrite=True "
-                "(--overwrite) to replace the run in it"
+                f"{self.path} is not empty (it has {', '.join(found[:5])}); choose another folder, or use "
+                "overwrite=True (--overwrite) to replace the run in it"
             )
         strange = [name for name in found if self.path / name not in self._parts()]
         if strange:
             raise RunFolderError(
-                f"{self.path} holds {', '.join(strange[:5])}, which no run wrote; nothing was replaced"
+                f"{self.path} has files that no run wrote ({', '.join(strange[:5])}); nothing was replaced"
             )
 
     def check_resumable(self, config: TrainConfig) -> None:
-        """Refuse a folder whose run is finished, or was begun with another configuration.
+        """Refuse a folder whose run is finished, or was started with another configuration.
 
         Raises:
-            RunFolderError: the run is finished, `config.json` is missing or damaged, or fields differ that change the
-                numbers of the run.
+            RunFolderError: the run is finished; `config.json` is missing or damaged; or fields differ that change the
+                results of the run.
         """
         own = self.load_config()
         if self.result.exists():
-            raise RunFolderError(f"{self.path} holds a run that is finished, there is nothing to resume")
+            raise RunFolderError(f"{self.path} has a finished run; there is nothing to resume")
         if names := own.differences(config):
-            said = ", ".join(f"{n} is {getattr(own, n)!r} there, not {getattr(config, n)!r}" for n in names)
-            raise RunFolderError(
-                f"{self.path} cannot be resumed with other options, its numbers would be another run's: {said}"
-            )
+            said = ", ".join(f"{n} is {getattr(own, n)!r} in the run, not {getattr(config, n)!r}" for n in names)
+            raise RunFolderError(f"{self.path} cannot be resumed with options that change its results: {said}")
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Make the folder if it is not there, and keep other processes out of it for a while.
+        """Make the folder if it does not exist, and lock it against other processes.
 
         Raises:
             RunFolderError: another process trains in it.
@@ -84,7 +82,7 @@ class RunFolder:
             yield
 
     def begin(self, config: TrainConfig) -> None:
-        """Remove what an older run left in the folder, and write the configuration."""
+        """Remove the files of an older run from the folder, and write the configuration."""
         for part in self._parts():
             if part == self.lock:
                 continue
@@ -106,7 +104,7 @@ class RunFolder:
         """Return the configuration of the run.
 
         Raises:
-            RunFolderError: the file is missing or damaged, or holds what is no configuration.
+            RunFolderError: the file is missing or damaged, or it is not a configuration.
         """
         fields = self._read(self.config)
         try:
@@ -115,7 +113,7 @@ class RunFolder:
             raise RunFolderError(f"{self.config}: {error}") from error
 
     def load_result(self) -> dict[str, Any] | None:
-        """Return what `result.json` holds, None where the run did not come to its end.
+        """Return the content of `result.json`, or None if the run is not finished.
 
         Raises:
             RunFolderError: the file is damaged.
@@ -126,16 +124,16 @@ class RunFolder:
         """Return the model of the run.
 
         Raises:
-            CheckpointError: it is missing or damaged.
-            RunFolderError: it is of another class than runs train.
+            CheckpointError: the model is missing or damaged.
+            RunFolderError: the model is of a class that runs do not train.
         """
         model = from_pretrained(self.model)
         if not isinstance(model, FasterKAN | FasterKANvolver):
-            raise RunFolderError(f"{self.model} holds a {type(model).__name__}, which no run wrote")
+            raise RunFolderError(f"{self.model} has a {type(model).__name__}, which no run writes")
         return model
 
     def is_run(self) -> bool:
-        """Whether the folder looks like one of a run: it has `metrics.jsonl` or `model/` beside a `config.json`."""
+        """Whether the folder is that of a run: it has `config.json`, and `metrics.jsonl` or `model/`."""
         return self.config.is_file() and (self.metrics.is_file() or self.model.is_dir())
 
     def _parts(self) -> tuple[Path, ...]:
@@ -162,5 +160,5 @@ class RunFolder:
         except ValueError as error:
             raise RunFolderError(f"{path} is not JSON: {error}; restore it or train again") from error
         if not isinstance(content, dict):
-            raise RunFolderError(f"{path} holds a {type(content).__name__}, an object was expected; train again")
+            raise RunFolderError(f"{path} has a {type(content).__name__}, expected an object; train again")
         return content

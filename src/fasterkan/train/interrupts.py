@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for the end of a step."""
+"""Delaying Ctrl-C until the end of a step."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ class Interrupts:
     """Whether Ctrl-C was pressed since training began.
 
     Attributes:
-        pending: it was, once or more.
-        forced: it was pressed again before the end of the step, so that this may be half done.
+        pending: whether Ctrl-C was pressed at least once.
+        forced: whether it was pressed again before the end of the step. The step may then be half done.
     """
 
     def __init__(self) -> None:
         self.pending = self.forced = False
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if it was."""
+        """Raise KeyboardInterrupt if Ctrl-C was pressed."""
         if self.pending:
             raise KeyboardInterrupt
 
     def note(self, signum: int, frame: FrameType | None) -> None:
-        """Handle the signal: the first time wait for `check`, the second time stop at once."""
+        """Handle the signal: the first time, wait for `check`; the second time, stop at once."""
         self.forced = self.pending
         self.pending = True
         if self.forced:
@@ -35,7 +35,7 @@ class Interrupts:
 
 @contextmanager
 def delayed_interrupts() -> Iterator[Interrupts]:
-    """Yield what hears of Ctrl-C for a while; nothing beside the main thread or under another handler."""
+    """Yield an object that notes Ctrl-C, in the main thread and if no other handler is installed."""
     interrupts = Interrupts()
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:

@@ -1,4 +1,4 @@
-"""One process at a time in a run's folder."""
+"""A lock, so that only one process at a time trains in a folder."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ except ImportError:  # not POSIX
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file for a while; it is removed at the end, and one of a process that died does not hold.
+    """Hold a lock file and remove it at the end; the lock of a process that died is ignored.
 
     Raises:
-        RunFolderError: another process holds it.
-        OSError: the file cannot be written.
+        RunFolderError: another process holds the lock.
+        OSError: the lock file cannot be written.
     """
     handle = _acquire(path)
     try:
@@ -38,7 +38,7 @@ def locked(path: Path) -> Iterator[None]:
 
 def _acquire(path: Path) -> int:
     while True:
-        if fcntl is None:  # Windows does not remove a file that a process has open
+        if fcntl is None:  # Windows does not remove a file that a process has opened
             try:
                 path.unlink(missing_ok=True)
             except PermissionError as error:
@@ -50,7 +50,7 @@ def _acquire(path: Path) -> int:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if path.exists() and path.stat().st_ino == os.fstat(handle).st_ino:
                 return handle
-            os.close(handle)  # its last holder removed it meanwhile
+            os.close(handle)  # the last holder removed it in the meantime
         except BlockingIOError as error:
             os.close(handle)
             raise _in_use(path) from error
@@ -62,4 +62,4 @@ def _in_use(path: Path) -> RunFolderError:
     except OSError:
         holder = ""
     who = f"process {holder}" if holder.isdigit() else "another process"
-    return RunFolderError(f"{path.parent} is in use: {who} trains in it; wait for its end or choose another folder")
+    return RunFolderError(f"{path.parent} is in use: {who} trains in it; wait until it ends, or choose another folder")

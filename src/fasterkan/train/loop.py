@@ -1,4 +1,4 @@
-"""The training loop: one classifier, images in memory, one device."""
+"""The training loop for one classifier, images in memory, and one device."""
 
 from __future__ import annotations
 
@@ -35,29 +35,32 @@ def train(
     checkpoints: Checkpoints | None = None,
     resume_from: Snapshot | None = None,
 ) -> TrainResult:
-    """Train a classifier and leave in it the weights of the best epoch on validation, or of the last (`config.keep`).
+    """Train a classifier and leave it with the weights of the best epoch on validation, or of the last (`config.keep`).
 
     The same seed, data and model give the same weights, bit for bit, on the same machine with the same number of
-    threads, whether the run was interrupted and resumed or not. Only the fields of `config` that concern training are
-    used; data set and network are the arguments. Ctrl-C waits for the end of a step; pressed twice it does not.
+    threads. This also holds if the run was interrupted and resumed. Of `config`, only the fields about training are
+    used, because data sets and network are arguments. Ctrl-C waits for the end of a step. A second Ctrl-C stops at
+    once.
 
     Args:
-        model: takes [B, H * W] (or [B, C * H * W]) in [0, 1] and returns logits [B, C]; moved to the configured device.
-        train_set: images to learn from.
-        validation_set: images to validate on after each epoch.
+        model: takes [B, H * W] (or [B, C * H * W]) in [0, 1] and returns logits [B, C]. It is moved to the configured
+            device.
+        train_set: training images.
+        validation_set: images for the validation after each epoch.
         config: optimiser, schedule, batches, augmentation, precision, seed.
-        observers: told of every step and epoch.
-        checkpoints: where the state is written after each epoch, when it is due and on Ctrl-C; None writes none.
-        resume_from: the state to go on from, `checkpoints.newest()` say; None begins.
+        observers: are called after steps and epochs.
+        checkpoints: writes the state after each epoch, when a checkpoint is due, and on Ctrl-C. None writes no
+            checkpoint.
+        resume_from: the state to continue from, such as `checkpoints.newest()`. None starts from the beginning.
 
     Returns:
-        The metrics of every epoch; `TrainResult.kept` is the one whose weights the model holds.
+        The metrics of every epoch. `TrainResult.kept` is the epoch whose weights the model has.
 
     Raises:
         TrainingError: a loss is not finite.
-        TrainingInterrupted: Ctrl-C; the model holds the weights that would be kept if the last whole epoch were the
-            last of all.
-        ValueError: an empty data set, a device that is not there, or a state that is of another run.
+        TrainingInterrupted: Ctrl-C was pressed. The model has the weights to keep (`config.keep`) among the finished
+            epochs.
+        ValueError: a data set is empty, the device is not available, or the state is from another run.
 
     Example:
         >>> result = train(fk.FasterKAN([784, 64, 10]), train_set, validation_set, TrainConfig(epochs=3))
@@ -102,10 +105,10 @@ def train(
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device of a name, for "auto" CUDA when there is one, else the CPU.
+    """Return the device with a name; "auto" is CUDA if it is available, and otherwise the CPU.
 
     Raises:
-        ValueError: no such device on this machine.
+        ValueError: there is no such device on this machine.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -123,7 +126,7 @@ def _epoch(
     checkpoints: Checkpoints,
     interrupts: Interrupts,
 ) -> EpochMetrics:
-    """Train and validate one epoch, or what is left of it; what the caller does between epochs is not timed."""
+    """Train and validate one epoch, or the rest of it; the time between epochs is not counted."""
     before, steps = training.result, len(training.batches)
     if training.position == 0:
         training.started = time.perf_counter()
@@ -150,10 +153,10 @@ def _epoch(
 def _train_epoch(
     training: Training, observers: Sequence[Observer], checkpoints: Checkpoints, interrupts: Interrupts
 ) -> float:
-    """Take the steps that are left of an epoch and return the mean loss of all its steps."""
+    """Make the remaining steps of an epoch and return the mean loss of all its steps."""
     model, stepper, position = training.model, training.stepper, training.position
     augmented = round(stepper.steps * (1 - stepper.config.augment_off)) - (stepper.step - position)
-    report_every = 1 if stepper.device.type == "cpu" else 50  # elsewhere reading a number waits for the device
+    report_every = 1 if stepper.device.type == "cpu" else 50  # on other devices, reading a number waits for the device
     model.train()
     for x, labels in training.batches.epoch(augmented, position):
         training.whole = False
@@ -185,7 +188,7 @@ def _save(training: Training, checkpoints: Checkpoints) -> None:
 
 @contextmanager
 def _matmul_precision(name: str) -> Iterator[None]:
-    """Set torch's precision of float32 products for a while; "highest" leaves alone what the caller has set."""
+    """Set torch's precision of float32 products and restore it at the end; "highest" changes nothing."""
     if name == "highest":
         yield
         return
@@ -199,7 +202,7 @@ def _matmul_precision(name: str) -> Iterator[None]:
 
 @contextmanager
 def _same_convolutions() -> Iterator[None]:
-    """Let cuDNN choose among algorithms that give the same bits each time."""
+    """Let cuDNN use only deterministic algorithms."""
     before = torch.backends.cudnn.deterministic
     torch.backends.cudnn.deterministic = True
     try:

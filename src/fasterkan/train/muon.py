@@ -1,4 +1,4 @@
-"""Torch's Muon for weights of any number of dimensions."""
+"""Torch's Muon for weights with any number of dimensions."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 
 class MatrixMuon(torch.optim.Muon):
-    """Muon on tensors [O, ...], each seen as a matrix [O, the rest]: kernels, and the weights [O, I, K] of a KAN layer.
+    """Muon for tensors [O, ...], each treated as a matrix [O, the rest]: kernels, and weights [O, I, K] of KAN layers.
 
-    An update is orthogonal times sqrt(max(O, rest)) * 0.2, the size of an AdamW step, so that AdamW's learning rate
-    and decay suit it.
+    An update is an orthogonal matrix times sqrt(max(O, rest)) * 0.2. This is the size of an AdamW step, so the learning
+    rate and the weight decay of AdamW can be used.
 
     Args:
-        weights: two dimensions or more, dense in row-major order or, kernels, in channels-last order.
-        lr, weight_decay, momentum: as in `torch.optim.Muon`; Nesterov's.
+        weights: tensors with at least two dimensions, dense in row-major order. Kernels may be in channels-last order.
+        lr, weight_decay, momentum: as in `torch.optim.Muon`, with Nesterov momentum.
 
     Source: K. Jordan et al. (2024); the scale is that of J. Liu et al. (arXiv 2502.16982).
     """
@@ -32,14 +32,14 @@ class MatrixMuon(torch.optim.Muon):
         )
 
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Move the weights by their gradients."""
+        """Update the weights with their gradients."""
         for weight, matrix in zip(self._weights, self.param_groups[0]["params"], strict=True):
             matrix.grad = None if weight.grad is None else _matrix(weight.grad, weight)
         super().step(closure)
 
 
 def _matrix(tensor: Tensor, weight: Tensor) -> Tensor:
-    """The tensor as [O, rest], in the order in which the weight lies in memory: of a weight, its own storage."""
+    """The tensor as [O, rest], in the memory order of the weight; a weight keeps its own storage."""
     if weight.is_contiguous():
         return tensor.reshape(len(weight), -1)
     assert weight.is_contiguous(memory_format=torch.channels_last)

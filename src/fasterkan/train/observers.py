@@ -1,4 +1,4 @@
-"""Who watches a training run: the loop tells, observers show or write."""
+"""Observers of a training run: the loop calls them, and they show or write the progress."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from .result import EpochMetrics, TrainResult
 
 
 class Observer:
-    """Hears of a training run as it goes; every method does nothing until a subclass says otherwise."""
+    """Base class of objects that the training loop calls; its methods do nothing."""
 
     def on_start(self, config: TrainConfig, steps: int) -> None:
-        """Training begins; it will take `steps` steps in all."""
+        """Called when training begins; `steps` is the number of steps of the whole run."""
 
     def on_resume(self, steps: Sequence[int], result: TrainResult) -> None:
-        """The run goes on with these epochs done; `steps` were done each time it was taken up again."""
+        """Called when a run is resumed, with its finished epochs; `steps` are the steps after which it was resumed."""
 
     def on_step(self, step: int, loss: float) -> None:
-        """Step number `step`, from 1, is done, with this loss; told of every step on a CPU, of some elsewhere."""
+        """Called after step number `step` (from 1) with its loss; on a GPU, only after some of the steps."""
 
     def on_epoch(self, metrics: EpochMetrics) -> None:
-        """An epoch and its validation are done."""
+        """Called after an epoch and its validation."""
 
     def on_end(self, result: TrainResult) -> None:
-        """Training is over, to the end or interrupted by Ctrl-C; the model holds the chosen weights."""
+        """Called at the end, also after Ctrl-C; the model then has the kept weights."""
 
 
 class JsonLines(Observer):
-    """Write the metrics of each epoch as one line of JSON, at once, so that a reader can follow the file.
+    """Write the metrics of each epoch as one line of JSON, immediately after the epoch.
 
-    Epochs that ended after the run was resumed say `"resumed": true`.
+    Epochs that ended after the run was resumed have `"resumed": true`.
 
     Args:
-        path: the file; written anew.
+        path: the file. An existing file is replaced.
     """
 
     def __init__(self, path: Path) -> None:

@@ -17,16 +17,16 @@ _DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 
 class Stepper:
-    """The optimisers of a run with everything that happens around their step.
+    """The optimisers of a run, with everything that belongs to a step.
 
     Args:
-        model: the parameters to train; grids, widths, norms and biases are not decayed.
+        model: the model to train. Grids, widths, norms and biases have no weight decay.
         config: optimiser, learning rate and schedule, precision, label smoothing, clipping, parts of a batch.
-        steps: steps of the whole run, which the schedule spans.
-        device: where the model lies.
+        steps: number of steps of the whole run, for the schedule.
+        device: the device of the model.
 
     Attributes:
-        step: steps taken so far.
+        step: number of steps so far.
         lr: learning rate of the last step.
     """
 
@@ -41,7 +41,7 @@ class Stepper:
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
 
     def loss(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean cross-entropy of a batch, with label smoothing, in float32 or wider."""
+        """Return the mean cross-entropy of a batch, with label smoothing, in float32 or higher precision."""
         dtype = _DTYPES[self.config.precision]
         with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
             logits = self.model(x)
@@ -49,7 +49,7 @@ class Stepper:
         return F.cross_entropy(logits.to(wide), labels, label_smoothing=self.config.label_smoothing)
 
     def gradient(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Differentiate the loss of a batch, part by part, and return it without its graph."""
+        """Compute the gradient of the loss of a batch, part by part, and return the loss without its graph."""
         self.model.zero_grad()
         parts = min(self.config.accumulate, len(x))
         if parts == 1:
@@ -65,7 +65,7 @@ class Stepper:
         return loss.detach()
 
     def move(self) -> None:
-        """Move the parameters by their gradient."""
+        """Update the parameters with their gradients."""
         config = self.config
         share = factor(config.schedule, self.step, self.steps, self.warmup_steps)
         self.lr = config.lr * share
@@ -81,7 +81,7 @@ class Stepper:
         self.step += 1
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what the optimisers remember, by "optimiser.parameter.name"."""
+        """Return the state tensors of the optimisers, by "optimiser.parameter.name"."""
         return {
             f"{i}.{j}.{name}": tensor
             for i, optimizer in enumerate(self.optimizers)
@@ -91,13 +91,13 @@ class Stepper:
         }
 
     def load(self, step: int, lr: float, tensors: dict[str, Tensor], scaler: dict[str, Any]) -> None:
-        """Go on after `step` steps with what `tensors` and the scaler's `state_dict` returned."""
+        """Continue after `step` steps, with the results of `tensors` and of the scaler's `state_dict`."""
         self.step, self.lr = step, lr
         parameters = [_parameters(optimizer) for optimizer in self.optimizers]
         for key, tensor in tensors.items():
             i, j, name = key.split(".", 2)
             parameter = parameters[int(i)][int(j)]
-            if tensor.shape == parameter.shape:  # in the parameter's memory order
+            if tensor.shape == parameter.shape:  # keep the memory order of the parameter
                 tensor = torch.empty_like(parameter, dtype=tensor.dtype).detach().copy_(tensor)
             else:
                 tensor = tensor.to(self.device)
@@ -110,7 +110,7 @@ def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 
 def _optimizers(model: nn.Module, config: TrainConfig, device: torch.device) -> list[torch.optim.Optimizer]:
-    lr = None if config.optimizer == "muon" else config.lr  # Muon's step has its own size, whatever the grid
+    lr = None if config.optimizer == "muon" else config.lr  # the size of Muon's step does not depend on the grid
     groups = param_groups(model, weight_decay=config.weight_decay, lr=lr)
     fused = device.type in {"cpu", "cuda"}
     if config.optimizer == "sgd":

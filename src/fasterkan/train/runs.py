@@ -1,4 +1,4 @@
-"""A whole run: data, network, training, the one look at the test images, and the folder that keeps it all."""
+"""A complete run: data, network, training, one test at the end, and the folder of the run."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ logger = logging.getLogger("fasterkan")
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
-    """The outcome of `run`."""
+    """The result of `run`."""
 
     training: TrainResult
-    """What training told, epoch by epoch."""
+    """The metrics of each epoch."""
     test: Evaluation
-    """The test images, seen once, by the weights that were kept."""
+    """The evaluation of the kept weights on the test images, which are used once."""
     resumed_from: tuple[int, ...] = ()
-    """The steps after which the run was taken up again, none where it went through."""
+    """The steps after which the run was resumed; empty if it was not interrupted."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `result.json` holds besides versions and machine."""
+        """Return the content of `result.json`, without versions and machine."""
         kept = self.training.kept
         return {
             "test_accuracy": self.test.accuracy,
@@ -63,29 +63,30 @@ def run(
     overwrite: bool = False,
     resume: bool = False,
 ) -> RunResult:
-    """Train a network as configured and keep the run in a folder.
+    """Train a network with a configuration and keep the run in a folder.
 
-    Everything that can be refused is refused before the folder is touched. The folder gets `config.json` first, a line
-    of `metrics.jsonl` after each epoch, `checkpoints/` while it goes on, and `model/` and `result.json` at the end.
+    All errors in the arguments are found before the folder is changed. First `config.json` is written. Each epoch adds
+    a line to `metrics.jsonl`. During the run there are `checkpoints/`. At the end `model/` and `result.json` are
+    written.
 
     Args:
-        config: data set, network, training.
-        folder: for the run; not there yet, or empty.
-        observers: told of every step and epoch.
-        overwrite: replace a run that lies in the folder.
-        resume: go on with the run that lies in the folder, from its newest checkpoint that is whole; to the same bits
-            as if it had never stopped, on the same machine with the same PyTorch and number of threads.
+        config: data set, network and training.
+        folder: folder of the run. It must not exist yet, or be empty.
+        observers: are called after every step and every epoch.
+        overwrite: replace an existing run in the folder.
+        resume: continue the run in the folder from its newest undamaged checkpoint. The results are bit-identical to a
+            run without interruption, on the same machine with the same PyTorch and number of threads.
 
     Raises:
-        RunFolderError: the folder holds something already, or nothing that `config` could resume; or another process
-            trains in it.
-        DataError: the data set cannot be had.
-        ValueError: network and data do not fit together, or the device is not there.
-        TrainingError: a loss is not finite, or the folder cannot be written any more, the disk being full say; former
-            checkpoints are as they were.
-        TrainingInterrupted: Ctrl-C; if an epoch was finished, `model/` holds the weights of an epoch, and the test
-            images were not looked at.
-        OSError: the folder cannot be written to begin with.
+        RunFolderError: the folder is not empty; or it has no run that `config` can resume; or another process trains in
+            it.
+        DataError: the data set cannot be loaded.
+        ValueError: network and data do not fit together, or the device is not available.
+        TrainingError: a loss is not finite, or the folder can no longer be written, for example because the disk is
+            full. Earlier checkpoints are not changed.
+        TrainingInterrupted: Ctrl-C was pressed. If an epoch was finished, `model/` has the weights of the kept epoch.
+            The test images were not used.
+        OSError: the folder cannot be written at the start.
     """
     place = RunFolder(folder)
     if not resume:
@@ -110,7 +111,7 @@ def run(
         except OSError as error:
             raise TrainingError(
                 f"{place.path} cannot be written: {error}; {checkpoints.last_words()}; "
-                "mend it, then go on with resume=True (--resume)"
+                "fix this, then continue with resume=True (--resume)"
             ) from error
     logger.info("run kept in %s", place.path)
     return result
@@ -125,7 +126,7 @@ def _carry_out(
     checkpoints: Checkpoints,
     snapshot: Snapshot | None,
 ) -> RunResult:
-    """Train, look at the test images once, and write what is kept."""
+    """Train, evaluate the test images once, and write the results."""
     train_set, validation_set, test_set = parts
     watching = [JsonLines(place.metrics), *observers]
     try:
@@ -150,10 +151,10 @@ def _carry_out(
 
 
 def _newest(checkpoints: Checkpoints, config: TrainConfig) -> Snapshot | None:
-    """The checkpoint to go on from; what may cost the promise of the same bits is said."""
+    """The checkpoint from which the run continues; a warning says if the results may not be bit-identical."""
     snapshot = checkpoints.newest()
     if snapshot is None:
-        logger.info("%s holds no checkpoint yet; the run begins anew", checkpoints.path)
+        logger.info("%s has no checkpoint yet; the run starts from the beginning", checkpoints.path)
         return None
     try:
         names = TrainConfig.from_dict(snapshot.facts["config"]).differences(config)
@@ -161,11 +162,11 @@ def _newest(checkpoints: Checkpoints, config: TrainConfig) -> Snapshot | None:
         raise RunFolderError(f"{checkpoints.latest} was made by another version: {error}") from error
     if names:
         raise RunFolderError(
-            f"{checkpoints.latest} was made with another {', '.join(names)} than config.json says; restore config.json"
+            f"{checkpoints.latest} was made with another {', '.join(names)} than config.json has; restore config.json"
         )
     now = {**versions(), "threads": torch.get_num_threads(), "device": resolve_device(config.device).type}
     then = {**snapshot.facts["versions"], **{name: snapshot.facts[name] for name in ("threads", "device")}}
     if changed := [f"{name} {then.get(name)} to {now[name]}" for name in now if now[name] != then.get(name)]:
-        logger.warning("since the checkpoint there was a change (%s): the last bits may differ", ", ".join(changed))
+        logger.warning("changed since the checkpoint: %s; results may differ in the last bits", ", ".join(changed))
     logger.info("resumed after step %d, from %s", snapshot.step, checkpoints.latest)
     return snapshot

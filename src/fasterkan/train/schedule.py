@@ -1,4 +1,4 @@
-"""The learning rate over a training run."""
+"""The learning rate during a training run."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Literal
 
 
 def factor(kind: Literal["linear", "cosine", "constant"], step: int, steps: int, warmup_steps: int = 0) -> float:
-    """Return the share of the highest learning rate that step number `step` (from 0) of `steps` takes.
+    """Return the learning rate of step number `step` (from 0) of `steps`, as a share of the highest one.
 
-    It rises as (step + 1) / warmup_steps, then, with q from 0 at the end of the warm-up to 1 after the last step,
-    falls as 1 - q ("linear") or (1 + cos(pi q)) / 2 ("cosine"), or stays 1 ("constant").
+    In the warm-up it rises as (step + 1) / warmup_steps. After that, q goes from 0 at the end of the warm-up to 1 after
+    the last step. The share is then 1 - q ("linear"), (1 + cos(pi q)) / 2 ("cosine") or 1 ("constant").
 
     Example:
         >>> [factor("linear", step, 6, warmup_steps=2) for step in range(6)]

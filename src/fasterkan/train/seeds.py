@@ -1,4 +1,4 @@
-"""The same run with several seeds, and what they have in common."""
+"""Training the same run with several seeds, and a summary of the results."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _NUMBERS = ("test_accuracy", "validation_accuracy", "training_seconds")
 
 @dataclasses.dataclass(frozen=True)
 class Spread:
-    """The middle and the spread of a number over the seeds."""
+    """Mean and standard deviation of a number over the seeds."""
 
     mean: float
     sd: float | None
-    """Standard deviation of the sample, None for one seed."""
+    """Standard deviation of the sample; None for one seed."""
 
 
 def run_seeds(
@@ -39,20 +39,20 @@ def run_seeds(
     """Train once for each seed, in the folders `seed-0`, `seed-1` and so on, and write `summary.json` beside them.
 
     Args:
-        config: the run; its own seed does not count.
-        seeds: one or more, each once.
-        folder: holds the runs' folders.
-        observers: makes those of a run from its folder.
-        overwrite: replace the runs that lie there.
+        config: the configuration of the runs. Its seed is not used.
+        seeds: one or more different seeds.
+        folder: the folder that contains the folders of the runs.
+        observers: a function that makes the observers of a run from its folder.
+        overwrite: replace existing runs in these folders.
 
     Returns:
-        What `summary.json` holds: `runs`, one entry a seed, and mean and sd of test accuracy, validation accuracy and
-        training seconds.
+        The content of `summary.json`: `runs` with one entry per seed, and mean and standard deviation of test accuracy,
+        validation accuracy and training seconds.
 
     Raises:
-        ValueError: no seed, or one twice.
-        RunFolderError: a folder holds something already; then nothing was trained.
-        Exception: what `run` raises; the runs that were finished stay.
+        ValueError: there is no seed, or a seed is given twice.
+        RunFolderError: a folder is not empty. Nothing was trained then.
+        Exception: any exception of `run`. Finished runs are kept.
     """
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must be one or more different numbers, such as 0,1,2; got {list(seeds)}")
@@ -70,5 +70,5 @@ def run_seeds(
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Return mean and standard deviation of some numbers, one at least."""
+    """Return mean and standard deviation of at least one number."""
     return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)

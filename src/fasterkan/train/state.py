@@ -1,4 +1,4 @@
-"""Everything that a training run is between two steps, and how it becomes a snapshot and comes back."""
+"""The state of a training run between two steps; saving it as a snapshot and restoring it."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from .result import EpochMetrics, TrainResult
 
 
 class Training:
-    """A run at one moment.
+    """The state of a run.
 
     Args:
-        model: lies on the device.
-        data: the images to learn from.
-        config: what is to be done.
-        device: where.
+        model: the model, on the device.
+        data: the training images.
+        config: configuration of the run.
+        device: the device.
 
     Attributes:
-        batches, stepper, average: what makes the steps; `average` is None without an EMA.
-        result: the epochs that are finished.
-        kept: the weights of the epoch `result.kept`, empty before the first.
-        loss_sum: of the steps in this epoch, a scalar on the device.
-        started: when this epoch began, on `time.perf_counter`'s clock, pauses left out.
-        whole: whether nothing is half done that a snapshot has.
-        resumed_from: the steps after which the run was taken up again.
+        batches, stepper, average: the parts that make the steps. `average` is None without a moving average.
+        result: the finished epochs.
+        kept: the weights of the epoch `result.kept`; empty before the first epoch.
+        loss_sum: sum of the losses in this epoch, a scalar on the device.
+        started: the time at which this epoch began, by `time.perf_counter`, shifted by the length of pauses.
+        whole: whether the state is consistent, so that a snapshot may be made. It is False during a step.
+        resumed_from: the steps after which the run was resumed.
     """
 
     def __init__(self, model: nn.Module, data: ImageDataset, config: TrainConfig, device: torch.device) -> None:
@@ -57,18 +57,18 @@ class Training:
 
     @property
     def position(self) -> int:
-        """Batches of this epoch that are done."""
+        """Number of finished batches in this epoch."""
         return self.stepper.step - len(self.result.epochs) * len(self.batches)
 
     def over(self) -> bool:
-        """Whether no epoch is left, or `patience` epochs did not get better."""
+        """Whether all epochs are done, or `patience` epochs passed without a better accuracy."""
         done = len(self.result.epochs)
         patience = self.config.patience
         return done == self.config.epochs or (patience is not None and self.result.epochs_without_gain >= patience)
 
     @contextmanager
     def evaluated_weights(self) -> Iterator[None]:
-        """Let the model hold the weights that are evaluated and kept: its own, or their average."""
+        """Put the weights to evaluate into the model: its own weights, or their average."""
         if self.average is None:
             yield
             return
@@ -78,7 +78,7 @@ class Training:
         self.whole = True
 
     def finish_epoch(self, metrics: EpochMetrics) -> None:
-        """Count an epoch, and remember its weights if they are those to keep."""
+        """Add a finished epoch, and store its weights if they are the ones to keep."""
         self.whole = False
         self.result = dataclasses.replace(self.result, epochs=(*self.result.epochs, metrics))
         self.loss_sum.zero_()
@@ -88,7 +88,7 @@ class Training:
         self.whole = True
 
     def snapshot(self) -> Snapshot:
-        """Return the state; its tensors are those of the run, not copies."""
+        """Return the state as a snapshot; its tensors are not copies."""
         model = self.model.state_dict()
         tensors = {
             "model": model,
@@ -120,17 +120,17 @@ class Training:
         return Snapshot(self.stepper.step, facts, tensors)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go on from a snapshot of a run with the same model, data and configuration.
+        """Continue from a snapshot of a run with the same model, data and configuration.
 
         Raises:
-            RunFolderError: it is that of another network or of other data.
+            RunFolderError: the snapshot belongs to another network or to other data.
         """
         facts, tensors = snapshot.facts, snapshot.tensors
         random = tensors["random"]
         try:
             self.model.load_state_dict(tensors["model"])
         except RuntimeError as error:
-            raise RunFolderError(f"the checkpoint after step {snapshot.step} holds another network: {error}") from error
+            raise RunFolderError(f"the checkpoint after step {snapshot.step} has another network: {error}") from error
         self.stepper.load(snapshot.step, facts["lr"], tensors["optimizer"], facts["scaler"])
         if self.average is not None:
             self.average.load(tensors["average"])
@@ -151,7 +151,7 @@ class Training:
 
 
 def _part(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
-    """The tensors named "part.name", by name."""
+    """The tensors with names "part.name", by `name`."""
     return {name.partition(".")[2]: tensor for name, tensor in tensors.items() if name.startswith(f"{part}.")}
 
 

@@ -1,4 +1,4 @@
-"""The curves of a run for TensorBoard, where that is installed."""
+"""Writing the curves of a run for TensorBoard."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CURVES = ("loss", "lr", "validation_loss", "validation_accuracy", "steps_per_se
 
 
 class TensorBoard(Observer):
-    """Write the loss of each step that is told of and the metrics of each epoch, over steps.
+    """Write the losses from `on_step` and the metrics of each epoch, over steps.
 
     Args:
         path: folder for the event files.

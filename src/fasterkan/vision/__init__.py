@@ -1,4 +1,4 @@
-"""Photographs and drawings of digits, made into what a network trained on MNIST expects. Needs the extra `vision`."""
+"""Preparing photographs and drawings of digits for a network trained on MNIST. Needs the extra `vision`."""
 
 from __future__ import annotations
 

@@ -9,14 +9,15 @@ import numpy.typing as npt
 def label(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """Number the 8-connected parts of a mask.
 
-    Every pixel takes the smallest index among its neighbours' roots, and paths are halved, until nothing changes:
-    O(log) rounds of whole-array operations.
+    In each round, every pixel takes the smallest index among the roots of its neighbours, and paths are halved. The
+    rounds end when nothing changes, after O(log) operations on whole arrays.
 
     Args:
         mask: [H, W].
 
     Returns:
-        [H, W]: 0 outside the mask, 1, 2, ... inside, in the order of each part's first pixel by rows.
+        [H, W]: 0 outside the mask. Inside, the parts have the numbers 1, 2, ... in the order of their first pixels, row
+        by row.
 
     Example:
         >>> label(np.array([[1, 0, 1], [0, 0, 1]], dtype=bool)).tolist()

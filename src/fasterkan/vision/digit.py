@@ -1,4 +1,4 @@
-"""From a photograph or drawing of a digit to the 28 x 28 pixels that a network trained on MNIST reads."""
+"""Preparing a photograph or drawing of a digit as 28 x 28 pixels for a network trained on MNIST."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ class Report:
     box: tuple[int, int, int, int]
     """(left, top, right, bottom) of the digit in the image, in pixels; right and bottom are exclusive."""
     inverted: bool
-    """Whether the paper was lighter than the ink."""
+    """Whether the paper was lighter than the ink; the image was then inverted."""
     contrast: float
-    """Of the ink against the paper, 0 to 1."""
+    """Contrast between ink and paper, 0 to 1."""
     noise: float
     """Standard deviation of the paper's grain, in units of full ink."""
     stroke: float
     """Width of the strokes, in pixels of the 20 x 20 box."""
     steps: tuple[str, ...]
-    """What was done, in words and in order."""
+    """The steps of the preparation, in words and in order."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON holds them."""
+        """Return the fields as values for JSON."""
         return {name: [*value] if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
 
 class Digit(NamedTuple):
-    """A digit as MNIST has it, and how it came about.
+    """A digit in the form of MNIST, with a report.
 
     Attributes:
-        pixels: float32 [28, 28] in [0, 1], 0 is background, 1 full ink.
+        pixels: float32 [28, 28] in [0, 1]; 0 is background, 1 is full ink.
         report: what was found and done.
     """
 
@@ -56,20 +56,22 @@ class Digit(NamedTuple):
 
 
 def digit_from_image(image: str | Path | Image) -> Digit:
-    """Return the digit of a photograph or drawing, prepared as the images of MNIST were.
+    """Return the digit of a photograph or drawing, prepared in the same way as the images of MNIST.
 
-    Upright by EXIF, transparency on white or black, grey; uneven light divided out; inverted when the paper is light;
-    grain suppressed; the largest mark and what belongs to it cropped, scaled into 20 x 20 with its aspect kept, strokes
-    thinner than MNIST's widened, the centre of mass moved to the middle of 28 x 28 by whole pixels.
+    The steps: The image is turned upright (EXIF), transparency is replaced by white or black, and the image becomes
+    grey. Uneven light is divided out. The image is inverted if the paper is light, and the grain is suppressed. The
+    largest mark, with the marks that belong to it, is scaled into 20 x 20 with its aspect ratio. Strokes that are
+    thinner than those of MNIST are widened. The digit is shifted by whole pixels, so that its centre of mass is in the
+    middle of 28 x 28.
 
     Args:
-        image: a file, or an image of Pillow's in any mode; at least 8 x 8 and at most 80 million pixels.
+        image: a file, or a Pillow image in any mode; at least 8 x 8 and at most 80 million pixels.
 
     Raises:
-        ImageError: the file is no image, empty, damaged, too large or too small, or shows no ink.
+        ImageError: the file is not an image, is empty, damaged, too large or too small, or has no ink.
         ImportError: Pillow is not installed.
 
-    Source: the convention is that of Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits".
+    Source: the format of Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits".
 
     Example:
         >>> pixels, report = digit_from_image("seven.jpg")  # doctest: +SKIP
@@ -106,7 +108,7 @@ def digit_from_image(image: str | Path | Image) -> Digit:
 
 
 def _said(ink: Ink, marks: Marks) -> list[str]:
-    steps = ["divided the light of the paper out and inverted" if ink.inverted else "took the dark ground away"]
+    steps = ["removed the brightness of the paper and inverted" if ink.inverted else "removed the dark background"]
     if marks.parts > 1:
         steps.append(f"joined {marks.parts} parts")
     if marks.rivals:
@@ -117,7 +119,7 @@ def _said(ink: Ink, marks: Marks) -> list[str]:
 
 
 def _box(mask: Tensor, picture: Picture) -> tuple[int, int, int, int]:
-    """The digit's box in pixels of the image."""
+    """The box of the digit in pixels of the image."""
     rows, columns = (mask.any(side).nonzero().flatten().tolist() for side in (1, 0))
     scale = max(picture.size) / max(mask.shape)
     left, top, right, bottom = (round(v * scale) for v in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))

@@ -1,4 +1,4 @@
-"""The exception of `fasterkan.vision`, and the message for those who lack Pillow."""
+"""The exception of `fasterkan.vision`, and the message if Pillow is missing."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from types import ModuleType
 
 
 class ImageError(ValueError):
-    """An image cannot be used as it is; the message names the file, what is wrong with it, and the remedy."""
+    """An image cannot be used; the message names the file, the problem and how to fix it."""
 
 
 def pillow(module: str) -> ModuleType:
     """Return a module of Pillow, such as "Image".
 
     Raises:
-        ImportError: Pillow is not installed; the message has the command that installs it.
+        ImportError: Pillow is not installed. The message has the command to install it.
     """
     try:
         return importlib.import_module(f"PIL.{module}")

@@ -1,4 +1,4 @@
-"""From the words of a command line to image files."""
+"""Finding the image files that an argument of the command line names."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 from .errors import ImageError
 
 SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-"""Of the files that count as images in a folder; a file named by itself may have any name."""
+"""Suffixes of the files in a folder that count as images. A file that is given by its path may have any name."""
 
 
 def find_images(word: str | Path) -> list[Path]:
-    """Return the files that a word stands for, sorted by name.
+    """Return the files that an argument stands for, sorted by name.
 
     Args:
-        word: a file; a folder, for the images directly in it (by their suffix; hidden files do not count); or a glob
-            such as "scans/**/*.png".
+        word: a file, a folder, or a glob such as "scans/**/*.png". A folder stands for the images directly in it. They
+            are recognised by their suffix, and hidden files are ignored.
 
     Raises:
-        ImageError: there is no such file, the folder holds no image, or the glob matches nothing.
+        ImageError: the file does not exist, the folder contains no image, or the glob matches no file.
 
     Example:
         >>> find_images("scans")  # doctest: +SKIP
@@ -35,7 +35,7 @@ def find_images(word: str | Path) -> list[Path]:
         return [path]
     if not glob.has_magic(str(word)):
         raise ImageError(f"{path}: no such file")
-    matches = glob.glob(str(word), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+    matches = glob.glob(str(word), recursive=True)  # noqa: PTH207 - Path.glob does not take an absolute pattern
     found = sorted(p for match in matches if (p := Path(match)).is_file())
     if not found:
         raise ImageError(f"{word} matches no file")

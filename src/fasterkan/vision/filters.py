@@ -1,4 +1,4 @@
-"""The few filters that the preparation of a picture needs, on one image [H, W]."""
+"""Filters on one image [H, W] for the preparation of a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def blur(image: Tensor, sigma: float) -> Tensor:
-    """Return the image convolved with a Gaussian of standard deviation sigma in pixels; edges are repeated."""
+    """Return the image convolved with a Gaussian of standard deviation `sigma` in pixels; edge pixels are repeated."""
     radius = math.ceil(3 * sigma)
     if sigma < 0.2:
         return image
@@ -29,18 +29,18 @@ def largest(image: Tensor, height: int, width: int) -> Tensor:
 
 
 def close(image: Tensor, window: int) -> Tensor:
-    """Return the image without what is darker than its surroundings and narrower than a window of odd side."""
+    """Return the image without marks that are darker than their surroundings and narrower than the odd `window`."""
     return -largest(-largest(image, window, window), window, window)
 
 
 def grow(image: Tensor, radius: int) -> Tensor:
-    """Return the maximum in an octagon of that radius in pixels around each pixel."""
+    """Return the maximum in an octagon around each pixel, of the given radius in pixels."""
     for step in range(radius):
         image = largest(image, 3, 3) if step % 2 else torch.maximum(largest(image, 3, 1), largest(image, 1, 3))
     return image
 
 
 def resize(image: Tensor, height: int, width: int) -> Tensor:
-    """Return the image at another size, bilinear and free of aliasing."""
+    """Return the image at another size, by bilinear interpolation with anti-aliasing."""
     size = (height, width)
     return F.interpolate(image[None, None], size, mode="bilinear", antialias=True, align_corners=False)[0, 0]

@@ -1,4 +1,4 @@
-"""MNIST's convention: a digit fitted into 20 x 20, its centre of mass in the middle of 28 x 28."""
+"""Scaling a digit as in MNIST: fitted into 20 x 20, with the centre of mass in the middle of 28 x 28."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from .filters import grow, resize
 
 SIDE, BOX = 28, 20
 _MIDDLE = 14.5
-"""Where MNIST has centres of mass: the middle of pixel 14, counted from 0 (14.52 on average, over all its images)."""
+"""The centre of mass of MNIST images: the middle of pixel 14, counted from 0 (the average over all images is 14.52)."""
 _FINE = 8
-"""Fine pixels for each pixel of the box, where strokes are measured and widened."""
+"""Fine pixels per pixel of the box. Strokes are measured and widened on the fine pixels."""
 _THIN, _WIDENED = 1.6, 2.2
-"""Strokes below the first width, in pixels of the box, are widened to the second; MNIST's are 1.7 to 4 wide."""
+"""Strokes thinner than the first width are widened to the second, in pixels of the box. MNIST has 1.7 to 4."""
 _FAINT, _STRONG = 0.25, 0.9
-"""Ink below the first share of a full stroke becomes 0, above the second 1."""
+"""Ink below the first share of a full stroke becomes 0, and ink above the second share becomes 1."""
 
 
 class Fitted(NamedTuple):
-    """A digit as MNIST has it.
+    """A digit in the form of MNIST.
 
     Attributes:
         pixels: float32 [28, 28] in [0, 1].
-        stroke: width of the strokes before any widening, in pixels of the box.
+        stroke: width of the strokes before they are widened, in pixels of the box.
         widened: whether they were widened.
     """
 
@@ -36,10 +36,11 @@ class Fitted(NamedTuple):
 
 
 def fit(strength: Tensor) -> Fitted:
-    """Return a digit's ink scaled, centred and normalised.
+    """Return the ink of a digit, scaled, centred and normalised.
 
     Args:
-        strength: float32 [H, W], 0 outside the digit; the digit is where it is above 0.25 of a full stroke's ink.
+        strength: float32 [H, W], 0 outside the digit. Pixels above 0.25 of the ink of a full stroke belong to the
+            digit.
     """
     ink = strength / _full(strength)
     ink = ((ink - _FAINT) / (_STRONG - _FAINT)).clamp(0, 1)
@@ -54,10 +55,10 @@ def fit(strength: Tensor) -> Fitted:
 
 
 def stroke_width(ink: Tensor) -> float:
-    """Return the mean width of strokes in pixels: twice their area over the length of their outline.
+    """Return the mean width of the strokes in pixels: twice their area, divided by the length of their outline.
 
-    The outline's length is the total variation, which needs no threshold; both ends of a stroke count as outline, so
-    short strokes come out a little thinner than they are.
+    The length of the outline is the total variation, which needs no threshold. Both ends of a stroke count as outline.
+    The result is therefore a little too small for short strokes.
     """
     padded = F.pad(ink, (1, 1, 1, 1))
     dy = padded[1:, :-1] - padded[:-1, :-1]
@@ -66,12 +67,12 @@ def stroke_width(ink: Tensor) -> float:
 
 
 def _full(ink: Tensor) -> Tensor:
-    """The ink of a full stroke: nearly the largest of the pixels that have some."""
+    """The ink of a full stroke: a high quantile of the pixels that have ink."""
     return ink[ink > 0.3 * ink.max()].quantile(0.9)
 
 
 def _into_box(ink: Tensor, box: int) -> Tensor:
-    """The part that has ink, scaled so that its longer side is `box`."""
+    """The part with ink, scaled so that its longer side is `box`."""
     rows, columns = (ink.amax(side).nonzero().flatten() for side in (1, 0))
     part = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = box / max(part.shape)
@@ -80,7 +81,7 @@ def _into_box(ink: Tensor, box: int) -> Tensor:
 
 
 def _centred(small: Tensor) -> Tensor:
-    """The box in 28 x 28, moved by whole pixels so that its centre of mass is within half a pixel of pixel 14."""
+    """The box in 28 x 28, shifted by whole pixels so that its centre of mass is within half a pixel of pixel 14."""
     out = torch.zeros(SIDE, SIDE)
     corner = []
     for axis, length in enumerate(small.shape):

@@ -1,4 +1,4 @@
-"""From any mode of Pillow's (palette, CMYK, 1 bit, 16 bit, alpha) to grey."""
+"""Converting a Pillow image of any mode (palette, CMYK, 1 bit, 16 bit, alpha) to grey."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _OPAQUE = 0.5
-"""An image with more than this share of it opaque is a photograph with transparent edges, not a drawing on nothing."""
+"""With a larger opaque share, an image is a photograph with transparent edges, not a drawing without background."""
 
 
 def grey_image(image: Image) -> tuple[Image, list[str]]:
-    """Return an image as luminance in [0, 1], and what was done in words.
+    """Return an image as luminance in [0, 1], and the steps in words.
 
-    Integers are divided by their type's largest value (16 bits where Pillow holds them in 32), floating point is
-    stretched to [0, 1]. A transparent drawing is laid on white, or on black if the drawing is light; a picture that is
-    mostly opaque is laid on its own median.
+    Integers are divided by the largest value of their type (that of 16 bits if Pillow stores them in 32 bits). Floating
+    point values are stretched to [0, 1]. A transparent drawing is laid on white, or on black if the drawing is light. A
+    picture that is mostly opaque is laid on its own median.
 
     Args:
         image: an image in any mode.
@@ -46,7 +46,7 @@ def grey_image(image: Image) -> tuple[Image, list[str]]:
 
 
 def _wide(values: np.ndarray) -> tuple[np.ndarray, str]:
-    """Values of 16 or 32 bits, or floating point, to [0, 1]."""
+    """Scale values of 16 or 32 bits, or floating point, to [0, 1]."""
     if values.dtype.kind == "f":
         low, high = float(values.min()), float(values.max())
         return ((values - low) / max(high - low, 1e-30)).astype(np.float32), "stretched floating point to [0, 1]"
@@ -55,7 +55,7 @@ def _wide(values: np.ndarray) -> tuple[np.ndarray, str]:
 
 
 def _laid_on_paper(rgba: np.ndarray) -> tuple[np.ndarray, str | None]:
-    """Luminance [H, W] in 0..255 of RGBA [H, W, 4] over a ground that shows the drawing, and its name."""
+    """Luminance [H, W] in 0..255 of RGBA [H, W, 4] on a background that shows the drawing, and its name."""
     grey = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     alpha = rgba[..., 3].astype(np.float32) / 255
     share = float(alpha.mean())

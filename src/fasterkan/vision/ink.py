@@ -1,4 +1,4 @@
-"""Where the ink is: the light of the scene and the paper's grain taken away, dark or light ink alike."""
+"""Finding the ink, dark or light, without the uneven light and the grain of the paper."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from torch import Tensor
 from .filters import blur, close, resize
 
 _COARSE = 96
-"""Longer side in pixels at which the paper is estimated."""
+"""Longer side in pixels of the coarse picture on which the paper is estimated."""
 _WINDOW = 0.35
-"""Of the coarse picture's longer side: what is wider is paper, not ink."""
+"""As a share of the coarse picture's longer side. Anything wider is paper, not ink."""
 _LEAST_CONTRAST, _LEAST_SIGNAL = 0.06, 6.0
-"""Ink is at least this much of the paper's brightness, and this many times the grain."""
+"""The least strength of ink: as a share of the paper's brightness, and as a multiple of the grain."""
 _FULL = 0.9995
-"""The quantile of all pixels that is a full stroke: of a small digit on a large sheet only few are ink."""
+"""The quantile of all pixels that counts as a full stroke. On a large sheet, a small digit has only few pixels."""
 _EDGE = 0.4
-"""A pixel is ink from this share of the full ink on."""
+"""A pixel is ink if it has at least this share of full ink."""
 _STRAY = 0.15
-"""A fit of the paper that leaves the range of the pixels by more is none."""
+"""If a fit of the paper leaves the range of the pixels by more than this, it is not used."""
 
 
 class Ink(NamedTuple):
-    """How much ink lies where.
+    """The ink of a picture.
 
     Attributes:
-        strength: float32 [H, W], about 0 on paper and 1 in a full stroke, with the grain blurred away.
-        mask: bool [H, W], the pixels that count as ink.
-        inverted: True where the paper was lighter than the ink.
-        contrast: of the ink against the paper, 0 to 1.
-        noise: the grain's standard deviation in units of full ink, after blurring.
+        strength: float32 [H, W], about 0 on paper and 1 in a full stroke. The grain is blurred.
+        mask: bool [H, W], True where a pixel is ink.
+        inverted: True if the paper was lighter than the ink.
+        contrast: contrast between ink and paper, 0 to 1.
+        noise: standard deviation of the grain after blurring, in units of full ink.
     """
 
     strength: Tensor
@@ -42,15 +42,15 @@ class Ink(NamedTuple):
 
 
 def find_ink(grey: Tensor, without: Tensor | None = None) -> Ink | None:
-    """Return the ink of a grey picture, None where there is none.
+    """Return the ink of a grey picture, or None if there is none.
 
-    The paper is what remains of the picture when everything darker and narrower than 0.35 of its longer side is filled
-    (light paper), or everything lighter (dark ground). On paper, ink is 1 - grey / paper, free of uneven light; on a
-    dark ground it is grey - ground.
+    The paper is estimated by filling every mark that is darker than its surroundings (or lighter, on a dark ground) and
+    narrower than 0.35 of the picture's longer side. On light paper, the ink is 1 - grey / paper, which removes uneven
+    light. On a dark ground, it is grey - ground.
 
     Args:
         grey: float32 [H, W] in [0, 1].
-        without: bool [H, W], pixels that count as paper whatever they look like; default none.
+        without: bool [H, W], pixels that always count as paper; default none.
     """
     light = _light_paper(grey)
     toned = grey if light else 1 - grey
@@ -75,7 +75,7 @@ def find_ink(grey: Tensor, without: Tensor | None = None) -> Ink | None:
 
 
 def _light_paper(grey: Tensor) -> bool:
-    """Whether ink is darker than the paper: the longer tail about a smooth fit of the light."""
+    """Whether ink is darker than the paper: dark pixels then differ more from a smooth fit of the light."""
     coarse = _coarse(grey)
     rest = coarse - _smooth_fit(coarse)
     middle, low, high = (float(rest.flatten().quantile(q)) for q in (0.5, 0.005, 0.995))
@@ -83,9 +83,10 @@ def _light_paper(grey: Tensor) -> bool:
 
 
 def _smooth_fit(image: Tensor) -> Tensor:
-    """The quadratic surface through most pixels, by least squares reweighted against those far from it.
+    """The quadratic surface through most pixels, by least squares that give little weight to pixels far from it.
 
-    Where so much is ink that it leaves the range of the pixels: the median of the picture's edge.
+    If there is so much ink that the surface leaves the range of the pixels, the median of the picture's edge is
+    returned.
     """
     height, width = image.shape
     y, x = torch.meshgrid(
@@ -100,7 +101,9 @@ def _smooth_fit(image: Tensor) -> Tensor:
         far = (values - fit).abs()
         weight = 1 / (far + far.median() + 1e-3) ** 2
         moment = (terms * weight[:, None]).T @ terms
-        moment += 1e-6 * moment.diagonal().max() * torch.eye(6, dtype=torch.float64)  # a picture of one row has no y
+        moment += (
+            1e-6 * moment.diagonal().max() * torch.eye(6, dtype=torch.float64)
+        )  # for a picture of one row, y is constant
         fit = terms @ torch.linalg.solve(moment, (terms * weight[:, None]).T @ values)
     if fit.min() < values.min() - _STRAY or fit.max() > values.max() + _STRAY:
         return torch.cat([image[0], image[-1], image[:, 0], image[:, -1]]).median().expand_as(image)
@@ -110,8 +113,9 @@ def _smooth_fit(image: Tensor) -> Tensor:
 def _paper(toned: Tensor) -> Tensor:
     """The light paper without its ink, [H, W].
 
-    Filling alone takes a slope at the picture's edge for ink, filling what a smooth surface leaves takes the edge of a
-    shadow for some; neither lies below the paper, so the lower of the two is it.
+    There are two estimates. Filling the picture itself mistakes a slope at the picture's edge for ink. Filling the
+    difference to a smooth surface mistakes the edge of a shadow for ink. Neither estimate is below the paper, so the
+    lower of the two is used.
     """
     coarse = _coarse(toned)
     surface = _smooth_fit(coarse)

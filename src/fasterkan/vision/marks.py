@@ -1,4 +1,4 @@
-"""Which of the marks on the paper are the digit."""
+"""Choosing the marks on the paper that are the digit."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from torch import Tensor
 from .components import label
 
 _LEAST = 0.1
-"""A mark inside the picture of this share of its longer side is taken before any that touches the picture's edge."""
+"""A mark inside the picture is preferred to marks at its edge, if it has this share of the picture's longer side."""
 _PART = 0.03
-"""Smaller marks, by share of the digit's ink, are dirt."""
+"""A mark with a smaller share of the digit's ink is dirt."""
 _NEAR = 0.2
-"""A mark within this share of the digit's longer side is a part of it, such as the bar of a 5."""
+"""A mark within this distance, as a share of the digit's longer side, is a part of it, such as the bar of a 5."""
 _RIVAL = 0.3
-"""A mark further away with this share of the digit's ink is worth a word."""
+"""A mark further away with at least this share of the digit's ink is reported."""
 
 
 class Marks(NamedTuple):
-    """The digit among the marks.
+    """The marks of the digit, and the number of other marks.
 
     Attributes:
-        mask: bool [H, W], the digit's pixels.
-        parts: how many marks it is made of.
-        dirt: how many marks were left out.
-        rivals: how many of those are large enough to be digits.
+        mask: bool [H, W], the pixels of the digit.
+        parts: number of marks that form the digit.
+        dirt: number of marks that were left out.
+        rivals: number of left-out marks that are large enough to be digits.
     """
 
     mask: Tensor
@@ -38,7 +38,7 @@ class Marks(NamedTuple):
 
 
 class _Parts:
-    """The marks of a mask, measured."""
+    """The marks of a mask, with their boxes and sizes."""
 
     def __init__(self, mask: Tensor) -> None:
         self.labels = label(mask.numpy())
@@ -56,18 +56,18 @@ class _Parts:
 
 
 def at_edge(mask: Tensor) -> Tensor:
-    """Return the part of a mask, bool [H, W], whose marks touch the picture's edge: a desk, a finger, a ruled line."""
+    """Return the marks that touch the picture's edge, bool [H, W], such as a desk, a finger or a ruled line."""
     parts = _Parts(mask)
     return parts.select(parts.edge)
 
 
 def has_inside(mask: Tensor) -> bool:
-    """Whether a mark as large as a digit lies wholly inside the picture."""
+    """Whether a mark as large as a digit is completely inside the picture."""
     return bool(_Parts(mask).inside.any())
 
 
 def choose(mask: Tensor, strength: Tensor) -> Marks:
-    """Return the digit: the mark with the most ink, if possible not at the edge, and what lies close to it.
+    """Return the digit: the mark with the most ink, if possible not at the edge, and the marks close to it.
 
     Args:
         mask: bool [H, W] with at least one pixel set.

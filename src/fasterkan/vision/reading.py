@@ -1,4 +1,4 @@
-"""From an image file of any kind to one grey picture, upright and of a size to work with."""
+"""Reading an image file of any kind into one grey picture that is upright and not too large."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_PIXELS = 80_000_000
-"""Larger images are refused by their header, before they are decoded."""
+"""Larger images are refused. The header gives the size before the image is decoded."""
 MIN_SIDE = 8
-"""Of the shorter side, in pixels: less shows no digit."""
+"""Least length of the shorter side, in pixels. A smaller image cannot show a digit."""
 WORKING_SIDE = 640
-"""Larger images are scaled down to this longer side, in pixels."""
+"""Larger images are scaled down, so that their longer side has this length in pixels."""
 
 _ORIENTATION = 0x0112
 _TURNS = range(2, 9)
@@ -48,18 +48,18 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
-"""What Pillow's decoders raise for damaged files."""
+"""The exceptions that Pillow's decoders raise for damaged files."""
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A grey picture and where it came from.
+    """A grey picture and its origin.
 
     Attributes:
-        grey: float32 [H, W] in [0, 1], 0 is black; H, W at most 640.
-        name: what messages call it: the file, or "image".
-        size: (width, height) of the image in pixels, upright, before it was scaled.
-        steps: what was done, in words.
+        grey: float32 [H, W] in [0, 1]; 0 is black; H and W are at most 640.
+        name: its name in messages: the path of the file, or "image".
+        size: (width, height) of the upright image in pixels, before it was scaled.
+        steps: the steps of the preparation, in words.
     """
 
     grey: Tensor
@@ -69,14 +69,14 @@ class Picture:
 
 
 def read_image(image: str | Path | Image) -> Picture:
-    """Return an image as a grey picture, upright, transparency and colours gone.
+    """Return an image as an upright grey picture without transparency and colours.
 
     Args:
-        image: a file (PNG, JPEG, GIF, BMP, TIFF, WebP, AVIF, PPM), or an image of Pillow's in any mode.
+        image: a file (PNG, JPEG, GIF, BMP, TIFF, WebP, AVIF, PPM), or a Pillow image in any mode.
 
     Raises:
-        ImageError: no file, empty, not an image, damaged, more than 80 million pixels (found out from the header,
-            nothing is decoded), a side below 8 pixels, or pixels that are not finite.
+        ImageError: the file does not exist, is empty, damaged or not an image; it has more than 80 million pixels
+            (checked in the header, before anything is decoded), a side below 8 pixels, or pixels that are not finite.
         ImportError: Pillow is not installed.
     """
     if not isinstance(image, str | Path):
@@ -93,7 +93,7 @@ def read_image(image: str | Path | Image) -> Picture:
 
 @contextmanager
 def _explained(name: str) -> Iterator[None]:
-    """Turn what Pillow raises into one message of ours."""
+    """Turn an exception of Pillow into an `ImageError`."""
     library = pillow("Image")
     try:
         with warnings.catch_warnings():
@@ -111,20 +111,20 @@ def _explained(name: str) -> Iterator[None]:
 
 
 def _picture(image: Image, name: str) -> Picture:
-    """Decode, turn upright, make grey, scale down."""
+    """Decode an image, turn it upright, make it grey and scale it down."""
     steps = []
     if getattr(image, "is_animated", False) and image.format != "MPO":
         image.seek(0)
         steps.append("took the first frame of several")
     size = image.size
-    image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # JPEG can be decoded at a fraction of its size
+    image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # a JPEG can be decoded at a fraction of its size
     orientation = image.getexif().get(_ORIENTATION, 1)
     if orientation in _TURNS:
         image = pillow("ImageOps").exif_transpose(image)
         size = size[::-1] if orientation >= 5 else size
         steps.append("turned it as its EXIF orientation says")
     if (factor := max(image.size) // WORKING_SIDE) > 1 and image.mode in _REDUCIBLE:
-        image = image.reduce(factor)  # a first step in the image's own mode, in little memory
+        image = image.reduce(factor)  # a first step in the image's own mode needs little memory
     grey, done = grey_image(image)
     longer = max(size)
     if longer > WORKING_SIDE:
@@ -143,7 +143,7 @@ def _check_file(path: Path) -> None:
     if not path.exists():
         raise ImageError(f"{path}: no such file")
     if not path.is_file():
-        raise ImageError(f"{path} is no regular file, expected an image file")
+        raise ImageError(f"{path} is not a regular file, expected an image file")
     if path.stat().st_size == 0:
         raise ImageError(f"{path} is empty (0 bytes); copy or save it again")
 
@@ -160,7 +160,7 @@ def _too_large(name: str, size: str) -> ImageError:
 
 
 def _advice(name: str) -> str:
-    """What to do about a file that is no image: phones save HEIC, which Pillow does not read."""
+    """Advice for a file that is not an image. Phones save HEIC, which Pillow does not read."""
     with Path(name).open("rb") as file:
         head = file.read(12)
     if head[4:8] == b"ftyp" and head[8:] in _HEIC:
