@@ -92,7 +92,7 @@ def test_a_group_has_coefficients_of_its_own() -> None:
 
 
 def test_groups_must_divide_the_features() -> None:
-    words = "Rational: groups=8 does not divide in_features=12; these do: 1, 2, 3, 4, 6, 12"
+    words = "Rational: groups=8 does not divide in_features=12; possible values: 1, 2, 3, 4, 6, 12"
     with pytest.raises(ValueError, match=words):
         Rational(groups=8).init(12, 3)
     with pytest.raises(ValueError, match=words):

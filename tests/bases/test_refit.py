@@ -102,5 +102,5 @@ def test_what_cannot_be_compared_is_refused() -> None:
     for z in (torch.empty(0, 1), torch.full((3, 1), math.nan)):
         with pytest.raises(ValueError, match=rf"no finite row among the {len(z)} points"):
             basis.refit(params, weight, z, basis, params, z)
-    with pytest.raises(ValueError, match="the weights hold NaN or infinity"):
+    with pytest.raises(ValueError, match="the weights contain NaN or infinity"):
         basis.refit(params, weight * math.nan, torch.zeros(1, 1), basis, params, torch.zeros(1, 1))

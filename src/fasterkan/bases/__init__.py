@@ -1,4 +1,4 @@
-"""Families of functions of one variable: a basis is mathematics, not state."""
+"""Bases: families of functions of one variable. A basis is a description without tensors."""
 
 from ._base import Basis, Params, basis_from_config
 from .bspline import BSpline

@@ -1,4 +1,4 @@
-"""What bumps around the centres of a grid share, whatever their shape: the grid, and how it is checked and refined."""
+"""The common part of bases with bumps around the centres of a grid: checking and refining the grid."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ._grid import continued, finer_beyond, subdivided
 
 
 class _Centred(Basis):
-    """K functions around K centres, `beyond` of them past each end of `grid_range`.
+    """K functions around K centres, `beyond` of them beyond each end of `grid_range`.
 
-    A family has the fields below as its own, and sets them straight in `__post_init__` by `_check_grid`.
+    A family defines the fields below, and calls `_check_grid` in `__post_init__` to check and complete them.
     """
 
     num_grids: int
@@ -40,7 +40,7 @@ class _Centred(Basis):
         return params["grid"][..., self.beyond : self.num_grids - self.beyond]
 
     def _centres(self, device: torch.device | str | None, dtype: torch.dtype | None) -> Tensor:
-        """The centres at the start, [K]."""
+        """The initial centres, [K]."""
         if self.grid is not None:
             return continued(torch.tensor(self.grid, device=device, dtype=dtype), self.beyond)
         margin = self.beyond * self.spacing
@@ -48,7 +48,7 @@ class _Centred(Basis):
         return torch.linspace(first - margin, last + margin, self.num_grids, device=device, dtype=dtype)
 
     def _finer_grid(self, num: int) -> dict[str, Any]:
-        """The fields `num_grids`, `beyond` and `grid` of a description with `num` centres on the same range."""
+        """The fields `num_grids`, `beyond` and `grid` of a basis with `num` centres on the same range."""
         count = whole_number(f"{type(self).__name__}.refine", "num_grids", num, self.num_grids)
         beyond, grid = finer_beyond(count, self.num_grids, self.beyond), self.grid
         if grid is not None:
@@ -70,7 +70,9 @@ class _Centred(Basis):
         if self.grid is not None:
             centres = increasing(name, "grid", self.grid)
             if count not in (default, len(centres) + 2 * beyond):
-                raise ValueError(f"{name}: grid has {len(centres)} centres, num_grids is {count}; leave one out")
+                raise ValueError(
+                    f"{name}: grid has {len(centres)} centres, num_grids is {count}; give only one of them"
+                )
             count, ends = len(centres) + 2 * beyond, (centres[0], centres[-1])
             self._set("grid", centres)
         if (inner := count - 2 * beyond) < 2:

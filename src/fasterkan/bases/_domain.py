@@ -1,4 +1,4 @@
-"""The maps of z into [-1, 1], where orthogonal polynomials live, and a bound below which products stay finite."""
+"""Maps of z into [-1, 1], the domain of orthogonal polynomials, and a bound below which products stay finite."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _KNOWN = ("tanh", "clamp")
 
 
 def checked_domain(owner: str, value: Any) -> Domain:
-    """Return `value` if it names a map.
+    """Return `value` if it is the name of a map.
 
     Raises:
-        ValueError: it does not; the message names the nearest.
+        ValueError: it is not. The message names the nearest one.
     """
     if value is None or value in _KNOWN:
         return value
@@ -27,17 +27,17 @@ def checked_domain(owner: str, value: Any) -> Domain:
 
 
 def to_domain(z: Tensor, domain: Domain) -> Tensor:
-    """Return x = tanh(z), or z cut off at -1 and 1, or z itself."""
+    """Return x: tanh(z), or z clamped to [-1, 1], or z itself."""
     return z if domain is None else torch.tanh(z) if domain == "tanh" else z.clamp(-1, 1)
 
 
 def domain_slope(z: Tensor, x: Tensor, domain: Domain) -> Tensor:
-    """Return dx/dz for x = to_domain(z): for "clamp" 1 from -1 to 1 and 0 outside. It is NaN where z is."""
+    """Return dx/dz for x = to_domain(z); for "clamp" it is 1 from -1 to 1 and 0 outside. A NaN in z gives NaN."""
     if domain == "tanh":
         return 1 - x * x
     return x * 0 + 1 if domain is None else x * 0 + (z.abs() <= 1)
 
 
 def bound(dtype: torch.dtype, power: int = 2) -> float:
-    """Return the number whose `power`-th power is the largest of `dtype`, 1.8e19 for float32 and squares."""
+    """Return the number whose `power`-th power is the largest number of `dtype`; for float32 and squares, 1.8e19."""
     return torch.finfo(dtype).max ** (1 / power)

@@ -1,4 +1,4 @@
-"""Grids of points, [n] or [I, n], that families of local functions share: finer ones, and centres beyond the ends."""
+"""Grids of points, [n] or [I, n], for families of local functions: finer grids, and points beyond the ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def continued(grid: Tensor, beyond: int) -> Tensor:
-    """Return [..., n + 2 beyond]: the grid with more points at each end, as far apart as its last two there."""
+    """Return [..., n + 2 beyond]: the grid with more points at each end, at the distance of the last two there."""
     if not beyond:
         return grid
     steps = torch.arange(1, beyond + 1, dtype=grid.dtype, device=grid.device)
@@ -17,12 +17,12 @@ def continued(grid: Tensor, beyond: int) -> Tensor:
 
 
 def subdivided(grid: Tensor, count: int) -> Tensor:
-    """Return `count` points with the same ends, spread as those of the grid: it, read at equal steps of its index.
+    """Return `count` points with the same ends, by linear interpolation of the grid at equal steps of its index.
 
-    Where count - 1 is a multiple of n - 1, all points of the grid are among them, to the last bit.
+    If count - 1 is a multiple of n - 1, all points of the grid are among the new points, to the last bit.
     """
     intervals = grid.shape[-1] - 1
-    place = torch.arange(count, device=grid.device) * intervals  # in units of 1 / (count - 1): whole numbers, exact
+    place = torch.arange(count, device=grid.device) * intervals  # in units of 1 / (count - 1): whole numbers, so exact
     index = (place // (count - 1)).clamp_max(intervals - 1)
     share = (place - index * (count - 1)).to(grid.dtype) / (count - 1)
     return torch.lerp(grid[..., index], grid[..., index + 1], share)
@@ -34,19 +34,20 @@ def mean_distance(grid: Tensor) -> Tensor:
 
 
 def finer_beyond(count: int, old_count: int, old_beyond: int) -> int:
-    """Return how many of `count` smooth bumps should lie beyond each end of the grid when there are more of them now.
+    """Return how many of `count` smooth bumps should lie beyond each end of a refined grid.
 
-    Three keep the functions up to the ends (tried for bumps of 1 to 2 distances' width: with more, the next digit).
-    They take at most two thirds of the new bumps, so that the grid itself never becomes coarser.
+    With three, refitted functions are accurate up to the ends. (This was tested for bumps with a width of 1 to 2
+    distances. More than three improve only the next digit.) They take at most two thirds of the new bumps, so that the
+    grid itself does not become coarser.
     """
     return max(old_beyond, min(3, (count - (old_count - 2 * old_beyond)) // 3))
 
 
 def second_differences(sites: Tensor) -> Tensor:
-    """Return D [..., K-2, K] with (D w)_k = (slope right of site k - slope left of it) * the mean distance of sites.
+    """Return D [..., K-2, K]: (D w)_k = (slope to the right of site k - slope to the left) * mean distance of sites.
 
-    For equal distances that is w_{k-1} - 2 w_k + w_{k+1}; no rows for fewer than three sites [..., K]. Learned sites
-    may have met or crossed: distances count as at least 1/1000 of their mean.
+    For equal distances this is w_{k-1} - 2 w_k + w_{k+1}. For fewer than three sites [..., K], D has no rows. Learned
+    sites may coincide or cross, so a distance counts as at least 1/1000 of the mean distance.
     """
     count = sites.shape[-1]
     eye = torch.eye(count, dtype=sites.dtype, device=sites.device)

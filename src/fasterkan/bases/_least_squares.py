@@ -1,4 +1,4 @@
-"""Least squares that keep the functions of a layer when the functions on its edges are written in another basis."""
+"""Least squares that keep the functions on the edges when a layer gets another basis."""
 
 from __future__ import annotations
 
@@ -22,22 +22,26 @@ def keep_functions(
 ) -> tuple[Tensor, float]:
     """Return v with which sum_k v[o, e, k] new_k keeps sum_k weight[o, e, k] old_k, and the relative RMS error.
 
-    For each e it minimises |new v - old w|^2 + damping^2 v' (D'D + 1e-4) v, D being second differences along the
-    sites (absent without them). The damping, .1 to 1e-15 of the largest singular value, is the largest that comes
-    within 1 % of the least error * max(1, |v| / |w|)^(1/2), both root mean squares, the error taken after rounding v
-    to the dtype of `weight`, errors below 1e-13 being equal. So v grows only where that buys a much better fit, and
-    never past what its dtype holds, nor where the points determine nothing. Nested functions are kept to rounding.
+    For each e it minimises |new v - old w|^2 + damping^2 v' (D'D + 1e-4) v. D is the matrix of second differences along
+    the sites. Without sites, (D'D + 1e-4) is replaced by the identity.
+
+    The dampings 0.1 to 1e-15, times the largest singular value, are tried. The cost of a damping is
+    error * max(1, |v| / |w|)^(1/2), where |.| is the root mean square. The error is measured after rounding v to the
+    dtype of `weight`, and relative errors below 1e-13 count as equal. The result uses the largest damping whose cost is
+    within 1 % of the smallest cost. v therefore becomes large only if this makes the fit much better. It stays within
+    the range of its dtype, and it stays small where the points do not determine it. Nested functions are kept up to
+    rounding.
 
     Args:
-        old: values of the present functions at S points, float64 on the CPU, [E, S, K].
-        weight: w [O, E, K]; any dtype and device.
+        old: values of the present functions at S points, [E, S, K], float64 on the CPU.
+        weight: w [O, E, K] of any dtype, on any device.
         new: values of the new functions at the same points, [E, S, K'].
-        importance: of the points, [S] or [E, S], not negative; default 1.
-        sites: where the new functions lie, increasing along K': [K'] or [E, K'].
-        height: of the new functions at their sites: keeps v small where all points lie in their tails.
+        importance: weight of each point, [S] or [E, S], not negative; default 1.
+        sites: positions of the new functions, increasing along K', [K'] or [E, K'].
+        height: height of the new functions at their sites. It keeps v small if all points lie in the tails.
 
     Returns:
-        v [O, E, K'] in the dtype and on the device of `weight`, and the error over all edges, by importance.
+        v [O, E, K'] with the dtype and device of `weight`, and the error over all edges, weighted by importance.
     """
     if _same(old) and _same(new) and (importance is None or importance.dim() == 1):
         old, new = old[:1], new[:1]
@@ -45,7 +49,7 @@ def keep_functions(
         root = importance.sqrt().unsqueeze(-1)  # [S, 1] or [E, S, 1]
         old, new = old * root, new * root
     wanted = weight.detach().to("cpu", torch.float64).movedim(0, -1)  # [E, K, O]
-    q, r = torch.linalg.qr(new)  # the points are left behind: [E, n, K'], n = min(S, K')
+    q, r = torch.linalg.qr(new)  # no dimension of points any more: [E, n, K'], n = min(S, K')
     target = q.mT @ old @ wanted  # [E, n, O]
     lost = (torch.linalg.qr(old - q @ (q.mT @ old), mode="r").R @ wanted).square().sum((-2, -1))  # [E]
     size = (torch.linalg.qr(old, mode="r").R @ wanted).square().sum((-2, -1))
@@ -61,7 +65,7 @@ def keep_functions(
     def solve(damping: Tensor) -> Tensor:
         share = (s / (s.square() + damping.square().unsqueeze(-1))).unsqueeze(-1)  # [E, n, 1]
         found = back @ (share * (u.mT @ target))
-        found = found + back @ (share * (u.mT @ (target - r @ found)))  # what rounding and damping took
+        found = found + back @ (share * (u.mT @ (target - r @ found)))  # corrects the loss from rounding and damping
         return found.to(weight.dtype).double()
 
     def error(found: Tensor) -> Tensor:
@@ -80,7 +84,7 @@ def keep_functions(
 
 
 def _roughness(count: int, sites: Tensor | None) -> Tensor:
-    """A square root [1 or E, K, K] of D'D + 1e-4, or the identity without sites."""
+    """A square root [1 or E, K, K] of D'D + 1e-4; the identity without sites."""
     eye = torch.eye(count, dtype=torch.float64, device="cpu")
     if sites is None:
         return eye.unsqueeze(0)

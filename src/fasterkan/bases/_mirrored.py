@@ -1,11 +1,11 @@
-"""All uniform B-splines of degree 2 or 3 at every point, by the two powers that make the half of a function.
+"""All uniform B-splines of degree 2 or 3 at every point, by two powers of the distance from the middle.
 
-With a = |z - c_k| / d, the distance from the middle c_k of function k in intervals, and H = (P + 1) / 2,
+With a = |z - c_k| / d, the distance from the middle c_k of function k in units of intervals, and H = (P + 1) / 2,
 
     phi_k(z) = (max(H - a, 0)^P - (P + 1) max(H - 1 - a, 0)^P) / P!
 
-Counted from the nearer end the powers cancel no more than a bit; counted from the left end, as truncated powers are
-written in general, they lose all digits on long grids.
+The distances are measured from the nearer end of the function, so cancellation costs at most one bit. The usual
+truncated powers measure from the left end and lose all digits on long grids.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 
 MIRRORED = (2, 3)
-"""Degrees that this form serves."""
+"""The degrees for which this form is used."""
 
 
 def mirrored_values(z: Tensor, knots: Tensor, intervals: int, degree: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Return phi [..., I, K] and what `mirrored_slope` needs; called without a graph.
+    """Return phi [..., I, K] and the tensors for `mirrored_slope`, without a graph.
 
     Args:
         z: [..., I].
-        knots: extended and uniform, [G+1+2P] or [I, G+1+2P].
+        knots: extended uniform knots, [G+1+2P] or [I, G+1+2P].
         intervals: G.
         degree: P.
     """

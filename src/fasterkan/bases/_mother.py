@@ -1,4 +1,4 @@
-"""Mother wavelets psi(u): each as a formula, and in few passes with its slope for the lean operation."""
+"""Mother wavelets psi(u): each as a formula, and as fast functions for the value and the slope."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import torch
 from torch import Tensor
 
 REACH = 64.0
-"""Beyond |u| = REACH every mother wavelet is 0 in float64 too."""
+"""For |u| > REACH every mother wavelet is 0, also in float64."""
 
 _MEXICAN_HAT = 2 / (math.sqrt(3) * math.pi**0.25)
 _MORLET_FREQUENCY = 5.0
 _SHANNON_END = 4 * math.pi
-"""Where the window ends, at 0.08: a zero of sin(u) / u, so that the product is continuous."""
+"""The end of the window, where its value is 0.08. Here sin(u) / u is 0, so the product is continuous."""
 _SINC = tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(10))
-"""sin(u) / u = sum_k c_k u^2k; to 2e-20 for |u| <= 1."""
+"""sin(u) / u = sum_k c_k u^2k; the error is 2e-20 for |u| <= 1."""
 _SINC_FALL = tuple(-2 * k * c for k, c in enumerate(_SINC))[1:]
-"""-(sin(u) / u)' = u sum_k c_k u^2k; for |u| <= 0.5 four terms are enough in float32, eight in float64."""
+"""-(sin(u) / u)' = u sum_k c_k u^2k. For |u| <= 0.5, four terms are enough in float32 and eight in float64."""
 
 
 class Mother(NamedTuple):
-    """One mother wavelet, elementwise; |u| is at most `REACH` for `value`, finite or NaN for the others."""
+    """One mother wavelet, elementwise; |u| is at most `REACH` for `value`, and finite or NaN for the others."""
 
     value: Callable[[Tensor], Tensor]
     """psi(u): plain torch, differentiable to any order."""
     build: Callable[[Tensor], tuple[Tensor, tuple[Tensor, ...]]]
-    """u -> (psi(u), parts that `fall` uses again), without a graph."""
+    """u -> (psi(u), parts for `fall`), without a graph."""
     fall: Callable[..., Tensor]
-    """(u, psi, *parts) -> -psi'(u), fresh, without a graph."""
+    """(u, psi, *parts) -> -psi'(u) as a new tensor, without a graph."""
 
 
 def _gauss(u: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ def _dog_fall(u: Tensor, psi: Tensor, e: Tensor) -> Tensor:
 def _shannon(u: Tensor) -> Tensor:
     small = u.abs() < 1
     near, far = torch.where(small, u, 0.0), torch.where(small, 1.0, u)
-    # torch.sinc loses the digits of its derivatives near 0, and has the wrong ones at 0.
+    # The derivatives of torch.sinc are inaccurate near 0 and wrong at 0.
     sinc = torch.where(small, _horner(_SINC, near * near), torch.sin(far) / far)
     return torch.where(u.abs() >= _SHANNON_END, 0.0, sinc * (0.54 + 0.46 * torch.cos(u / 4)))
 
@@ -100,7 +100,7 @@ def _shannon_fall(u: Tensor, psi: Tensor, sinc: Tensor, window: Tensor) -> Tenso
     terms = 4 if u.dtype == torch.float32 else 8
     series = _horner(_SINC_FALL[:terms], v * v).mul_(v)
     fall = torch.where(v.abs() < 0.5, series, (sinc - v.cos()).div_(v))  # -sinc'
-    edge = v.div_(4).sin_().mul_(0.46 / 4)  # minus the window's slope
+    edge = v.div_(4).sin_().mul_(0.46 / 4)  # the negative slope of the window
     return fall.mul_(window).addcmul_(sinc, edge)
 
 

@@ -1,4 +1,4 @@
-"""Polynomials by their three-term recurrence: values, derivatives and the lean gradient, without a constant tensor."""
+"""Polynomials by their three-term recurrence: values, derivatives and vector-Jacobian products."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Steps = list[tuple[float, float, float]]
 
 
 class _Polynomial(_Nested):
-    """Polynomials phi_k(z) = p_k(x) of degree k = 0 .. degree, x = z mapped into [-1, 1].
+    """Polynomials phi_k(z) = p_k(x) of degree k = 0 .. degree, where x is z mapped into [-1, 1].
 
-    A family says its own recurrence and that of its derivatives, which for the classical families is a recurrence too.
+    A family defines two recurrences: one for the polynomials, and one for their derivatives.
     """
 
     degree: int
@@ -34,11 +34,11 @@ class _Polynomial(_Nested):
 
     @abstractmethod
     def _steps(self) -> Steps:
-        """The recurrence of p_k, `degree` steps."""
+        """The recurrence of p_k, with `degree` steps."""
 
     @abstractmethod
     def _slopes(self) -> tuple[list[float], Steps]:
-        """(s, steps) with p'_k = s_{k-1} q_{k-1} for k = 1 .. degree, and the recurrence of q, `degree` steps."""
+        """(s, steps): p'_k = s_{k-1} q_{k-1} for k = 1 .. degree, and the recurrence of q with `degree` steps."""
 
     @property
     def num_basis(self) -> int:
@@ -82,12 +82,12 @@ class _Polynomial(_Nested):
 
 
 def ultraspherical_steps(alpha: float, count: int) -> Steps:
-    """Return `count` steps of the Gegenbauer polynomials C_k^(alpha); alpha = 1/2 is Legendre's P, 1 Chebyshev's U."""
+    """Return `count` steps of the Gegenbauer polynomials C_k^(alpha): Legendre's P for 1/2, Chebyshev's U for 1."""
     return [(2 * (k + alpha) / (k + 1), 0.0, (k + 2 * alpha - 1) / (k + 1)) for k in range(count)]
 
 
 def _values(x: Tensor, steps: Steps) -> list[Tensor]:
-    """p_0 .. p_len(steps), each like x; NaN where x is, p_0 too."""
+    """p_0 .. p_len(steps), each in the shape of x; NaN in x gives NaN, also in p_0."""
     p = [x * 0 + 1]
     for k, (a, b, c) in enumerate(steps):
         grown = (a * x + b if b else a * x) * p[k]
@@ -96,7 +96,7 @@ def _values(x: Tensor, steps: Steps) -> list[Tensor]:
 
 
 def _filled(x: Tensor, steps: Steps) -> Tensor:
-    """The same as one tensor [..., I, K]: made in contiguous memory, each copied to its place; twice as fast."""
+    """The same as one tensor [..., I, K]; each is computed in contiguous memory and copied, which is twice as fast."""
     phi = x.new_empty(*x.shape, len(steps) + 1)
     places = phi.unbind(-1)
     before, now = x, x * 0 + 1
@@ -112,7 +112,7 @@ def _filled(x: Tensor, steps: Steps) -> Tensor:
 
 
 def _weighted_slopes(x: Tensor, dphi: Tensor, scales: list[float], steps: Steps) -> Tensor:
-    """sum_k dphi_k p'_k(x) by Clenshaw's recurrence, which needs no p'_k; a new tensor like x."""
+    """sum_k dphi_k p'_k(x) by Clenshaw's recurrence, which does not need the p'_k; a new tensor in the shape of x."""
     parts = dphi.unbind(-1)
     above, now = torch.zeros_like(x), torch.zeros_like(x)
     for k in reversed(range(len(scales))):

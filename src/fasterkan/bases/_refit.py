@@ -1,4 +1,4 @@
-"""The default of `Basis.refit`: tables of both bases' functions at the same points, then least squares."""
+"""The default of `Basis.refit`: evaluate both bases at the same points, then solve least squares."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def refit(
     new_z: Tensor,
     importance: Tensor | None = None,
 ) -> tuple[Tensor, float]:
-    """Return the new weight and the relative RMS error; arguments, results and errors as in `Basis.refit`."""
+    """Return the new weight and the relative RMS error; arguments and errors are those of `Basis.refit`."""
     rows = (torch.isfinite(z) & torch.isfinite(new_z)).all(-1).cpu()
     if not rows.any():
-        raise ValueError(f"refit: there is no finite row among the {len(z)} points at which to compare functions")
+        raise ValueError(f"refit: no finite row among the {len(z)} points at which the functions are compared")
     if not torch.isfinite(weight).all():
-        raise ValueError("refit: the weights hold NaN or infinity; go back to a state before they diverged")
+        raise ValueError("refit: the weights contain NaN or infinity; go back to weights from before they diverged")
     outputs, features = weight.shape[:2]
     z, new_z = (t.detach().cpu()[rows].to(torch.float64) for t in (z, new_z))
-    edges = old.per_edge or new.per_edge  # then each edge is a problem of its own, [O * I] in place of [I]
+    edges = old.per_edge or new.per_edge  # then each edge is a separate problem: [O * I] instead of [I]
 
     def table(basis: Family, at: Tensor, tensors: _Tensors) -> Tensor:
         exact = {k: t.detach().to("cpu", torch.float64) for k, t in tensors.items()}
@@ -51,7 +51,7 @@ def refit(
         if edges:
             phi = (phi if basis.per_edge else phi.unsqueeze(1)).expand(-1, outputs, -1, -1).flatten(1, 2)
         if not torch.isfinite(phi).all():
-            raise ValueError(f"refit: functions of {basis} are not finite at the points at which to compare them")
+            raise ValueError(f"refit: functions of {basis} are not finite at the points at which they are compared")
         return phi.movedim(-2, 0)  # [E, S, K]
 
     with torch.no_grad():

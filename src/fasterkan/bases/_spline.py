@@ -1,8 +1,8 @@
-"""B-splines as mathematics: where z lies among the knots, and the few functions that are not zero there.
+"""The mathematics of B-splines: the position of z among the knots, and the few functions that are not zero there.
 
-Dimensions: G intervals, P degree, K = G + P functions; the knots T_0 .. T_{G+2P} are extended by P intervals beyond
-each end, and function k lives on T_k .. T_{k+P+1}. A cell is an interval of the extended knots; cell j lies between
-T_{j+P} and T_{j+P+1}, so that 0 .. G-1 are the cells inside, and the functions j .. j+P live in it.
+Dimensions: G intervals, P degree, K = G + P functions. The knots T_0 .. T_{G+2P} are extended by P intervals beyond
+each end. Function k is not zero on T_k .. T_{k+P+1}. A cell is an interval of the extended knots: cell j lies between
+T_{j+P} and T_{j+P+1}. The cells 0 .. G-1 are those inside the range. In cell j, the functions j .. j+P are not zero.
 """
 
 from __future__ import annotations
@@ -20,37 +20,38 @@ from ._grid import continued
 Outside = Literal["zero", "linear", "constant"]
 
 Pieces = tuple[tuple[float, ...], ...]
-"""Polynomials by their coefficients, the constant first."""
+"""Polynomials as lists of coefficients, with the constant first."""
 
 
 class Cells(NamedTuple):
-    """Where z lies: the whole number `first` (the cell, and the first function that lives in it) and a place there."""
+    """The position of z: its cell, which is also the number of the first function there, and the place in the cell."""
 
     first: Tensor
-    """[..., I], int64; with "zero" from -P-1 to G+P, else from 0 to G-1; 0 for NaN."""
+    """[..., I], int64: from -P-1 to G+P with "zero", and otherwise from 0 to G-1; 0 for NaN."""
     at: Tensor
-    """[..., I]: uniform knots, the fraction of the cell in [0, 1]; free knots, z itself, moved to where knots are."""
+    """[..., I]: for uniform knots, the fraction of the cell in [0, 1]; for free knots, z clamped to the range of
+    knots."""
     excess: Tensor | None
-    """[..., I]: how far z lies beyond the ends, in units of `at`, at most `reach` of its dtype; None with "zero"."""
+    """[..., I]: distance of z beyond the ends, in units of `at`, at most `reach` of its dtype; None with "zero"."""
 
 
 def reach(dtype: torch.dtype) -> float:
-    """The largest excess, in units of `Cells.at`: "linear" functions are constant from there on, and never infinite."""
+    """The largest excess, in units of `Cells.at`; beyond it, "linear" functions are constant, and never infinite."""
     return float(torch.finfo(dtype).max ** 0.5)
 
 
 def uniform_cells(z: Tensor, knots: Tensor, intervals: int, degree: int, outside: Outside) -> Cells:
-    """Return where z [..., I] lies between the ends T_P and T_{G+P} of uniform knots [n] or [I, n]."""
+    """Return the positions of z [..., I] among uniform knots [n] or [I, n] with the ends T_P and T_{G+P}."""
     low, high = knots[..., degree], knots[..., degree + intervals]  # [] or [I]
     rate, middle = intervals / (high - low), intervals // 2
     first, last = -middle, intervals - 1 - middle
     inner = z if outside == "zero" else z.clamp(low, high)
-    # Counted from the knot, or half a cell from the knot, in the middle, where most digits are: no cancellation.
+    # Measured from the middle of the range, so there is no cancellation near it, where numbers are most exact.
     place = (inner - (low + high) / 2) * rate
     place = place + 0.5 if intervals % 2 else place
     if outside == "zero":
         place, excess = place.clamp(first - degree - 1, last + degree + 1), None
-        # The ends belong to the cells inside, whatever rounding says.
+        # The ends always belong to the cells inside, independent of rounding.
         least, most = first - _beyond(low - z) * (degree + 1), last + _beyond(z - high) * (degree + 1)
         cell = place.detach().floor().minimum(most).maximum(least)
     else:
@@ -61,7 +62,7 @@ def uniform_cells(z: Tensor, knots: Tensor, intervals: int, degree: int, outside
 
 
 def free_cells(z: Tensor, knots: Tensor, intervals: int, degree: int, outside: Outside) -> Cells:
-    """Return where z [..., I] lies among increasing knots [n] or [I, n]."""
+    """Return the positions of z [..., I] among increasing knots [n] or [I, n]."""
     low, high = knots[..., degree], knots[..., degree + intervals]
     if outside == "zero":
         first = (z.unsqueeze(-1) >= knots).sum(-1) - (z == high).long() - degree - 1
@@ -72,11 +73,11 @@ def free_cells(z: Tensor, knots: Tensor, intervals: int, degree: int, outside: O
 
 
 def uniform_pieces(cells: Cells, pieces: Pieces, order: int) -> Tensor:
-    """Return the functions first .. first+P at z, or their derivatives by `Cells.at` (order 1), [..., I, P+1]."""
+    """Return the functions first .. first+P at z [..., I, P+1], or (order 1) their derivatives by `Cells.at`."""
     degree, t = len(pieces) - 1, cells.at
     u = 1 - t
     found = [
-        # Piece m of function first+r is m = P - r in t and, mirrored, r in 1 - t: take the one with fewer terms.
+        # Function first+r is piece P - r in t, or by symmetry piece r in 1 - t: take the one with fewer terms.
         _polynomial(pieces[degree - r], t) if 2 * r >= degree else _polynomial(pieces[r], u, (-1) ** order)
         for r in range(degree + 1)
     ]
@@ -84,7 +85,7 @@ def uniform_pieces(cells: Cells, pieces: Pieces, order: int) -> Tensor:
 
 
 def free_pieces(cells: Cells, knots: Tensor, degree: int, order: int) -> Tensor:
-    """Return what `uniform_pieces` does, by the recursion of Cox and de Boor on the 2P knots around each z."""
+    """Return the same as `uniform_pieces` for free knots, by the Cox-de Boor recursion on the 2P knots around z."""
     z = cells.at
     around = _around(cells.first, knots, degree)  # T_{e-P+1} .. T_{e+P} at each z, e = first + P
     left = [z - around[degree - d] for d in range(1, degree + 1)]  # z - T_{e+1-d}
@@ -104,10 +105,10 @@ def free_pieces(cells: Cells, knots: Tensor, degree: int, order: int) -> Tensor:
 
 
 def is_uniform(owner: str, grid: Tensor) -> bool:
-    """Return whether the points [I, n] are equally spaced, as far as their dtype can tell.
+    """Return whether the points [I, n] are equally spaced, up to the rounding of their dtype.
 
     Raises:
-        ValueError: a row does not increase.
+        ValueError: the points of a row do not increase.
     """
     steps = grid.detach().double().diff()
     if not (steps > 0).all():
@@ -117,8 +118,8 @@ def is_uniform(owner: str, grid: Tensor) -> bool:
 
 
 def _around(first: Tensor, knots: Tensor, degree: int) -> list[Tensor]:
-    """The knots T_{first+1} .. T_{first+2P} at each z, 2P tensors [..., I]; beyond the array they go on."""
-    spare = degree + 1  # cells reach from -P-1 to G+P
+    """The knots T_{first+1} .. T_{first+2P} at each z, 2P tensors [..., I]; the array is continued beyond its ends."""
+    spare = degree + 1  # cells range from -P-1 to G+P
     more = continued(knots, spare)
     index = first.unsqueeze(-1) + torch.arange(1, 2 * degree + 1, device=first.device) + spare
     if more.dim() == 1:
@@ -127,13 +128,13 @@ def _around(first: Tensor, knots: Tensor, degree: int) -> list[Tensor]:
 
 
 def _beyond(distance: Tensor) -> Tensor:
-    """1 where the distance is above 0, else 0; arithmetic, several times faster on CPUs than a comparison."""
+    """1 where the distance is above 0, and 0 elsewhere; on CPUs this is several times faster than a comparison."""
     return distance.detach().sign().clamp_min(0)
 
 
 @lru_cache
 def cardinal(degree: int, order: int) -> Pieces:
-    """Return the P+1 pieces of the uniform B-spline on 0 .. P+1, or of a derivative of it, each in its t in [0, 1]."""
+    """Return the P+1 pieces of the uniform B-spline on 0 .. P+1, or of its derivative, each as a polynomial in t."""
     pieces = [[Fraction(1)]]
     for d in range(1, degree + 1):
         # d M_d(x) = x M_{d-1}(x) + (d + 1 - x) M_{d-1}(x - 1), x = m + t
@@ -152,7 +153,7 @@ def cardinal(degree: int, order: int) -> Pieces:
 
 
 def _polynomial(coefficients: tuple[float, ...], t: Tensor, sign: int = 1) -> Tensor:
-    """Horner's rule, zeros left out; NaN stays NaN."""
+    """Horner's rule, without terms that are 0; NaN stays NaN."""
     *rest, leading = (sign * c for c in coefficients)
     if not rest:
         return t * 0 + leading

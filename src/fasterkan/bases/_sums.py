@@ -1,4 +1,4 @@
-"""Sums over rows that keep their digits."""
+"""Accurate sums over rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from torch import Tensor
 
 
 def total(terms: Tensor, like: Tensor) -> Tensor:
-    """Sum over rows (the first dimension) in float64, then to the shape and dtype of `like`."""
+    """Sum over rows (the first dimension) in float64, and reduce to the shape and dtype of `like`."""
     exact = terms.dtype if terms.device.type == "mps" else torch.float64  # MPS has no float64
     return terms.sum(0, dtype=exact).sum_to_size(like.shape).to(like.dtype)

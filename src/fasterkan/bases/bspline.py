@@ -1,4 +1,4 @@
-"""B-splines of any degree: the basis of pykan and efficient-KAN."""
+"""B-splines of any degree, the basis of pykan and efficient-KAN."""
 
 from __future__ import annotations
 
@@ -19,28 +19,30 @@ _NAME = "BSpline"
 
 @dataclasses.dataclass(frozen=True)
 class BSpline(_LocalSpline):
-    """The B-splines phi_k of degree P on G intervals: K = G + P piecewise polynomials that add up to 1 on the range.
+    """The B-splines phi_k of degree P on G intervals: K = G + P piecewise polynomials whose sum is 1 on the range.
 
-    phi_k = N_{k,P} by the recursion of Cox and de Boor: N_{k,0} is 1 on the k-th interval of the knots T, else 0, and
+    phi_k = N_{k,P} by the Cox-de Boor recursion. N_{k,0} is 1 on the k-th interval of the knots T, and 0 elsewhere, and
     N_{k,d}(z) = (z - T_k) / (T_{k+d} - T_k) N_{k,d-1}(z) + (T_{k+d+1} - z) / (T_{k+d+1} - T_{k+1}) N_{k+1,d-1}(z).
-    Beyond each end the knots go on P times, as far apart as the outermost two. Uniform knots need no recursion: the
-    P+1 functions that are not zero are polynomials of z's place in its interval; their error in float32 at G = 128 is
-    below 1e-5, in float64 below 1e-13. Intervals contain their left end, the last one its right end too (as scipy's
-    `BSpline` with `extrapolate=True`; efficient-KAN and pykan leave the right end out, which shows at degree 0 only).
+    There are P more knots beyond each end, at the distance of the outermost two.
+
+    Uniform knots need no recursion: the P+1 functions that are not zero are polynomials of the place of z in its
+    interval. With G = 128 their error is below 1e-5 in float32 and below 1e-13 in float64. An interval contains its
+    left end, and the last interval also its right end, as in scipy's `BSpline` with `extrapolate=True`. efficient-KAN
+    and pykan exclude the right end; this makes a difference only for degree 0.
 
     Args:
         grid_size: number of intervals G, at least 1.
-        degree: P, at least 0; the functions have P - 1 continuous derivatives.
+        degree: P, at least 0. The functions have P - 1 continuous derivatives.
         grid_range: the ends, in units of z (after the norm).
-        outside: what the functions do beyond the ends. "zero": they run out within P intervals, as in efficient-KAN
-            and pykan. "linear": they go on with value and slope of the end (up to 1e19 intervals away in float32, from
-            where on they are constant). "constant": they keep the value of the end.
-        knots: the G + 1 knots themselves, ends included, increasing; then `grid_size` and `grid_range` follow from
-            them. None is uniform.
-        per_feature: knots for each input feature instead of one set a layer. With `knots` given, the tensor may hold
-            any increasing knots; with None only uniform ones (`fold` and `grid_to` see to it).
+        outside: the functions beyond the ends. "zero": they fall to 0 within P intervals, as in efficient-KAN and
+            pykan. "linear": they continue with the value and the slope at the end (in float32 up to 1e19 intervals
+            away; further out they are constant). "constant": they keep the value at the end.
+        knots: the G + 1 knots, including the ends, in increasing order. They then determine `grid_size` and
+            `grid_range`. None is a uniform grid.
+        per_feature: knots for each input feature, instead of one set for the layer. If `knots` is given, the tensor may
+            contain any increasing knots. If it is None, the knots must be uniform; `fold` and `grid_to` ensure this.
 
-    Tensors: `knots` [G+1+2P], or [I, G+1+2P] when `per_feature`: all of them, those beyond the ends included.
+    Tensors: `knots` [G+1+2P], or [I, G+1+2P] if `per_feature`, including the knots beyond the ends.
 
     Raises:
         TypeError, ValueError: an argument is outside its domain.
@@ -69,8 +71,8 @@ class BSpline(_LocalSpline):
             knots = increasing(_NAME, "knots", self.knots)
             if count not in (BSpline.grid_size, len(knots) - 1):
                 raise ValueError(
-                    f"{_NAME}: knots has {len(knots)} numbers, {len(knots) - 1} intervals, grid_size is {count}; "
-                    "leave one out"
+                    f"{_NAME}: knots has {len(knots)} numbers ({len(knots) - 1} intervals), but grid_size is {count}; "
+                    "give only one of them"
                 )
             count, ends = len(knots) - 1, (knots[0], knots[-1])
             object.__setattr__(self, "knots", knots)
@@ -80,7 +82,7 @@ class BSpline(_LocalSpline):
             raise ValueError(f'{_NAME}: outside must be "zero", "linear" or "constant", got {self.outside!r}')
         if not isinstance(self.per_feature, bool):
             raise TypeError(f"{_NAME}: per_feature must be True or False, got {self.per_feature!r}")
-        # Degree 0 jumps at the knots: there z is compared with the knots themselves, as the recursion does.
+        # Functions of degree 0 jump at the knots, so z is compared with the knots themselves, as in the recursion.
         uniform = self.knots is None and self.degree > 0
         object.__setattr__(self, "_spline", spline(count, self.degree, self.outside, uniform))
 
@@ -107,7 +109,7 @@ class BSpline(_LocalSpline):
         return dataclasses.replace(self, per_feature=True), {"knots": knots}
 
     def sites(self, params: Params) -> Tensor:
-        """Return the Greville points [K] or [I, K], the mean of each function's inner knots (its middle for P = 0)."""
+        """Return the Greville points [K] or [I, K]: the mean of each function's inner knots; for P = 0, the middle."""
         knots = params["knots"]
         if not self.degree:
             return (knots[..., 1:] + knots[..., :-1]) / 2
@@ -123,14 +125,14 @@ class BSpline(_LocalSpline):
         return new, {"knots": continued(grid, self.degree)}
 
     def refine(self, num: int) -> BSpline:
-        """Return the description with `num` intervals on the same range; it contains this one's functions if nested.
+        """Return the basis with `num` intervals on the same range; if nested, it contains the present functions.
 
         Args:
-            num: the new grid_size, at least the present one; nested if it is a multiple of it. Free knots are divided
-                evenly.
+            num: the new grid_size, not smaller than the present one. The new basis is nested if `num` is a multiple of
+                the present grid_size. Intervals between given knots are divided evenly.
 
         Raises:
-            ValueError: fewer intervals than now.
+            ValueError: `num` is smaller than the present number of intervals.
         """
         count = whole_number("BSpline.refine", "grid_size", num, self.grid_size)
         if self.knots is None:

@@ -1,4 +1,4 @@
-"""Chebyshev polynomials of the first kind: the basis of ChebyKAN."""
+"""Chebyshev polynomials of the first kind, the basis of ChebyKAN."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from ._polynomial import Steps, _Polynomial, ultraspherical_steps
 
 @dataclasses.dataclass(frozen=True)
 class Chebyshev(_Polynomial):
-    """Polynomials phi_k(z) = T_k(x) = cos(k arccos x) of degree k = 0 .. degree, x = tanh(z).
+    """Chebyshev polynomials phi_k(z) = T_k(x) = cos(k arccos x) of degree k = 0 .. degree, x = tanh(z).
 
-    K = degree + 1, the constant T_0 = 1 among them. |T_k| <= 1, and |dT_k/dx| <= k^2. No trigonometry is used: values
-    come from T_{k+1} = 2 x T_k - T_{k-1}, slopes from those of the second kind, T'_k = k U_{k-1}.
+    K = degree + 1, including the constant T_0 = 1. |T_k| <= 1, and |dT_k/dx| <= k^2. No trigonometric function is used.
+    Values come from T_{k+1} = 2 x T_k - T_{k-1}. Slopes come from the polynomials of the second kind,
+    T'_k = k U_{k-1}.
 
     Args:
         degree: the highest degree, at least 0.
-        domain: how z gets into [-1, 1]: "tanh"; "clamp", constant outside and with slope 0 there; or None, x = z,
-            for data that lies there already (elsewhere values grow as (2 x)^degree and overflow in the end).
+        domain: the map of z into [-1, 1]. "tanh": x = tanh(z). "clamp": functions are constant outside, with slope 0.
+            None: x = z, for data that is already in [-1, 1]. Outside, values grow as (2 x)^degree and can overflow.
 
     Raises:
         TypeError, ValueError: an argument is outside its domain.
@@ -38,7 +39,7 @@ class Chebyshev(_Polynomial):
     domain: Domain = "tanh"
 
     def evaluate(self, z: Tensor, params: Params) -> Tensor:
-        """Return phi [..., I, K]; T_{m+j} = 2 T_m T_j - T_{m-j} doubles them: few operations to differentiate again."""
+        """Return phi [..., I, K] by doubling, T_{m+j} = 2 T_m T_j - T_{m-j}, which makes derivatives cheap."""
         x = to_domain(z, self.domain).unsqueeze(-1)
         phi = torch.cat([x * 0 + 1, x], -1)  # T_0 .. T_m
         while (last := phi.shape[-1] - 1) < self.degree:

@@ -1,4 +1,4 @@
-"""Fourier series: the basis of FourierKAN."""
+"""Fourier series, the basis of FourierKAN."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ._nested import _Nested
 class Fourier(_Nested):
     """Waves cos(k z) and sin(k z) for k = 1 .. num_frequencies, in the order cos z, sin z, cos 2z, sin 2z, ...
 
-    K = 2 num_frequencies. There is no constant function: the layer's bias is it. Only cos z and sin z are computed,
-    the others by turning them on: values stay finite and exact to about k rounding errors however large k z is, where
-    k z itself would have lost its digits.
+    K = 2 num_frequencies. There is no constant function, because the layer has a bias. Only cos z and sin z are
+    computed directly. The others follow from the addition formulas. The values are therefore finite, with an error of
+    about k rounding errors, even for a large k z, where computing cos(k z) directly would lose digits.
 
     Args:
         num_frequencies: the highest frequency, at least 1.
@@ -28,8 +28,8 @@ class Fourier(_Nested):
     Raises:
         TypeError, ValueError: an argument is outside its domain.
 
-    Source: GistNoesis, FourierKAN (2024), whose gridsize is num_frequencies and whose weights [2, O, I, gridsize] hold
-    all cosines first.
+    Source: GistNoesis, FourierKAN (2024), whose gridsize is num_frequencies. Its weights [2, O, I, gridsize] have all
+    cosines first.
 
     Example:
         >>> Fourier(num_frequencies=5).num_basis

@@ -1,4 +1,4 @@
-"""Gaussian radial basis functions: the basis of FastKAN and RBF-KAN."""
+"""Gaussian radial basis functions, the basis of FastKAN and RBF-KAN."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _NAME = "Gaussian"
 
 @dataclasses.dataclass(frozen=True)
 class Gaussian(_Centred):
-    """Bumps phi_k(z) = exp(-((z - u_k) / h)^2) around the centres u_k of a grid, h being `denominator`.
+    """Bumps phi_k(z) = exp(-((z - u_k) / h)^2) around the centres u_k of a grid, with h = `denominator`.
 
     Args:
-        num_grids: number of centres K, at least 2, those beyond the grid's ends included.
-        grid_range: first and last centre, in units of z (after the norm), those beyond left aside.
-        denominator: h, above 0; "auto" is the mean distance d of neighbouring centres, as in FastKAN.
+        num_grids: number of centres K, at least 2, including those beyond the ends of the grid.
+        grid_range: first and last centre of the grid, in units of z (after the norm), without those beyond its ends.
+        denominator: h, above 0. "auto" is the mean distance d of neighbouring centres, as in FastKAN.
         train_grid: learn the centres.
         train_denominator: learn h.
-        grid: the centres themselves, increasing; then `num_grids` and `grid_range` follow from them.
-        per_feature: one grid and one h for each input feature instead of one a layer.
-        beyond: how many further centres continue the grid beyond each of its ends. `refine` adds some, so that the
-            tails of wider bumps can be written at the ends as exactly as inside.
+        grid: the centres, in increasing order. They then determine `num_grids` and `grid_range`.
+        per_feature: one grid and one h for each input feature, instead of one for the layer.
+        beyond: number of additional centres beyond each end of the grid. `refine` adds some. With them, the tails of
+            wider bumps can be represented as exactly at the ends as inside.
 
-    Tensors: `grid` [K] and `denominator` [1], or [I, K] and [I] when `per_feature`.
+    Tensors: `grid` [K] and `denominator` [1], or [I, K] and [I] if `per_feature`.
 
     Raises:
         TypeError, ValueError: an argument is outside its domain.
@@ -118,20 +118,21 @@ class Gaussian(_Centred):
         return dataclasses.replace(self, per_feature=True), {"grid": grid, "denominator": params["denominator"] / scale}
 
     def grid_to(self, params: Params, grid: Tensor) -> tuple[Gaussian, dict[str, Tensor]]:
-        """Return one grid [I, n] a feature, and h of its old size in mean distances of the centres."""
+        """Return one grid [I, n] per feature, and h with the same ratio to the mean distance of the centres."""
         return dataclasses.replace(self, per_feature=True), self._tensors_on(grid, params, self.beyond)
 
     def refine(self, num: int) -> Gaussian:
-        """Return the description with `num` centres, a few beyond the ends, on the same range and the same h / d.
+        """Return the basis with `num` centres on the same range, some beyond the ends, and with the same h / d.
 
-        Refitted functions have a relative RMS error of 8e-5 at h = d (5 to 50 centres, random weights), less at wider
-        h.
+        The relative RMS error of refitted functions is 8e-5 for h = d (5 to 50 centres, random weights). It is smaller
+        for larger h.
 
         Args:
-            num: the new num_grids, at least the present one. Given centres are divided evenly.
+            num: the new num_grids, not smaller than the present one. Intervals between given centres are divided
+                evenly.
 
         Raises:
-            ValueError: fewer centres than now.
+            ValueError: `num` is smaller than the present number of centres.
         """
         width, new = self.denominator, dataclasses.replace(self, **self._finer_grid(num))
         return new if width == "auto" else dataclasses.replace(new, denominator=width * new.spacing / self.spacing)
@@ -145,13 +146,13 @@ class Gaussian(_Centred):
         )
 
     def _tensors_on(self, grid: Tensor, params: Params, beyond: int) -> dict[str, Tensor]:
-        """Tensors with these centres, `beyond` more at each end, and h / d of `params`."""
+        """The tensors with these centres, `beyond` more at each end, and the h / d of `params`."""
         width = params["denominator"] * (mean_distance(grid) / mean_distance(self.grid_of(params)))
         return {"grid": continued(grid, beyond), "denominator": width}
 
 
 def _bounded(z: Tensor) -> Tensor:
-    """z, moved to where no product overflows and phi is 0 all the same; NaN stays."""
+    """z, clamped to a range in which no product overflows; at its ends phi is 0. NaN stays NaN."""
     large = torch.finfo(z.dtype).max ** 0.5
     return z.clamp(-large, large)
 

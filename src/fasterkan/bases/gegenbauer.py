@@ -13,15 +13,16 @@ from ._polynomial import Steps, _Polynomial, ultraspherical_steps
 class Gegenbauer(_Polynomial):
     """Gegenbauer polynomials phi_k(z) = C_k^(alpha)(x) of degree k = 0 .. degree, x = tanh(z).
 
-    K = degree + 1, the constant C_0 = 1 among them. Orthogonal on [-1, 1] under (1 - x^2)^(alpha - 1/2). alpha = 1/2
-    gives Legendre's polynomials, 1 Chebyshev's of the second kind. d/dx C_k^(alpha) = 2 alpha C_{k-1}^(alpha + 1).
-    Values at x = 1 are binomial(k + 2 alpha - 1, k), which grows as k^(2 alpha - 1).
+    K = degree + 1, including the constant C_0 = 1. They are orthogonal on [-1, 1] with the weight
+    (1 - x^2)^(alpha - 1/2). alpha = 1/2 gives the Legendre polynomials, and alpha = 1 the Chebyshev polynomials of the
+    second kind. Slopes: d/dx C_k^(alpha) = 2 alpha C_{k-1}^(alpha + 1). The value at x = 1 is
+    binomial(k + 2 alpha - 1, k), which grows as k^(2 alpha - 1).
 
     Args:
         degree: the highest degree, at least 0.
-        alpha: the order, above -1/2 and not 0, for which every function but the first vanishes.
-        domain: how z gets into [-1, 1]: "tanh"; "clamp", constant outside and with slope 0 there; or None, x = z,
-            for data that lies there already (elsewhere values grow as (2 x)^degree and overflow in the end).
+        alpha: the order, above -1/2 and not 0. For 0, all functions except the first would be 0.
+        domain: the map of z into [-1, 1]. "tanh": x = tanh(z). "clamp": functions are constant outside, with slope 0.
+            None: x = z, for data that is already in [-1, 1]. Outside, values grow as (2 x)^degree and can overflow.
 
     Raises:
         TypeError, ValueError: an argument is outside its domain.
@@ -42,7 +43,7 @@ class Gegenbauer(_Polynomial):
         alpha = real_number("Gegenbauer", "alpha", self.alpha)
         if alpha <= -0.5 or alpha == 0:
             raise ValueError(
-                f"Gegenbauer: alpha must be above -1/2 and not 0, got {self.alpha}; the limit at 0 is Chebyshev"
+                f"Gegenbauer: alpha must be above -1/2 and not 0, got {self.alpha}; for the limit at 0, use Chebyshev"
             )
         object.__setattr__(self, "alpha", alpha)
 

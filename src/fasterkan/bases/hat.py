@@ -19,24 +19,25 @@ _NAME = "Hat"
 
 @dataclasses.dataclass(frozen=True)
 class Hat(_LocalSpline):
-    """Hats phi_k, 1 at the grid point u_k, 0 at its neighbours and linear between: W[o, i, k] is the value at u_k.
+    """Hats phi_k: 1 at the grid point u_k, 0 at its neighbours, and linear between; W[o, i, k] is the value at u_k.
 
-    phi_k(z) = (z - u_{k-1}) / (u_k - u_{k-1}) left of u_k, (u_{k+1} - z) / (u_{k+1} - u_k) right of it, 0 beyond the
-    neighbours: the B-splines of degree 1. The slope at a grid point is that to its right, at the last one that to its
-    left (on a uniform grid either, within rounding of the point). Error in float32 at 129 points: below 1e-5.
+    phi_k(z) = (z - u_{k-1}) / (u_k - u_{k-1}) to the left of u_k, (u_{k+1} - z) / (u_{k+1} - u_k) to the right, and 0
+    beyond the neighbours. These are the B-splines of degree 1. At a grid point, the slope is the one to its right; at
+    the last point, it is the one to its left. On a uniform grid it may be either, because of rounding. The error in
+    float32 with 129 points is below 1e-5.
 
     Args:
         num_grids: number of grid points K, at least 2.
         grid_range: first and last grid point, in units of z (after the norm).
-        outside: what the functions do beyond the ends. "constant": they keep the value of the end. "zero": they run
-            out within one interval as long as the outermost. "linear": they go on with the slope of the end (up to
-            1e19 intervals away in float32, from where on they are constant).
-        grid: the grid points themselves, increasing; then `num_grids` and `grid_range` follow from them. None is
-            uniform.
-        per_feature: one grid for each input feature instead of one a layer. With `grid` given, the tensor may hold any
-            increasing points; with None only uniform ones (`fold` and `grid_to` see to it).
+        outside: the functions beyond the ends. "constant": they keep the value at the end. "zero": they fall to 0
+            within one interval, which has the length of the outermost one. "linear": they continue with the slope at
+            the end (in float32 up to 1e19 intervals away; further out they are constant).
+        grid: the grid points, in increasing order. They then determine `num_grids` and `grid_range`. None is a uniform
+            grid.
+        per_feature: one grid for each input feature, instead of one for the layer. If `grid` is given, the tensor may
+            contain any increasing points. If it is None, the points must be uniform; `fold` and `grid_to` ensure this.
 
-    Tensors: `grid` [K], or [I, K] when `per_feature`.
+    Tensors: `grid` [K], or [I, K] if `per_feature`.
 
     Raises:
         TypeError, ValueError: an argument is outside its domain.
@@ -60,7 +61,7 @@ class Hat(_LocalSpline):
         if self.grid is not None:
             grid = increasing(_NAME, "grid", self.grid)
             if count not in (Hat.num_grids, len(grid)):
-                raise ValueError(f"{_NAME}: grid has {len(grid)} points, num_grids is {count}; leave one out")
+                raise ValueError(f"{_NAME}: grid has {len(grid)} points, num_grids is {count}; give only one of them")
             count, ends = len(grid), (grid[0], grid[-1])
             object.__setattr__(self, "grid", grid)
         object.__setattr__(self, "num_grids", count)
@@ -103,14 +104,14 @@ class Hat(_LocalSpline):
         return dataclasses.replace(self, grid=points, grid_range=ends, per_feature=True), {"grid": grid.clone()}
 
     def refine(self, num: int) -> Hat:
-        """Return the description with `num` grid points on the same range; it contains this one's functions if nested.
+        """Return the basis with `num` grid points on the same range; if nested, it contains the present functions.
 
         Args:
-            num: the new num_grids, at least the present one; nested if num - 1 is a multiple of num_grids - 1. Given
-                points are divided evenly.
+            num: the new num_grids, not smaller than the present one. The new basis is nested if num - 1 is a multiple
+                of num_grids - 1. Intervals between given points are divided evenly.
 
         Raises:
-            ValueError: fewer points than now.
+            ValueError: `num` is smaller than the present number of points.
         """
         count = whole_number("Hat.refine", "num_grids", num, self.num_grids)
         if self.grid is None:

@@ -1,4 +1,4 @@
-"""Hermite polynomials, the physicists'."""
+"""Physicists' Hermite polynomials."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from ._polynomial import Steps, _Polynomial
 class Hermite(_Polynomial):
     """Physicists' Hermite polynomials phi_k(z) = H_k(x) of degree k = 0 .. degree, x = tanh(z).
 
-    K = degree + 1, the constant H_0 = 1 among them. H_{k+1} = 2 x H_k - 2 k H_{k-1}, and H'_k = 2 k H_{k-1}.
+    K = degree + 1, including the constant H_0 = 1. H_{k+1} = 2 x H_k - 2 k H_{k-1}, and H'_k = 2 k H_{k-1}.
 
-    Their size grows as sqrt(2^k k!): |H_8| reaches 2300 on [-1, 1] and |H_16| 7e8, so that the highest degrees drown
-    the others. `normalized=True` divides by sqrt(2^k k!): the same space, values at most sqrt(2) on [-1, 1], and
-    orthonormal under the density exp(-x^2) / sqrt(pi). Published Hermite KANs use the plain ones with tanh.
+    Their size grows as sqrt(2^k k!). On [-1, 1], |H_8| reaches 2300 and |H_16| reaches 7e8, so the highest degrees
+    dominate the others. `normalized=True` divides by sqrt(2^k k!). These functions span the same space, are at most
+    sqrt(2) on [-1, 1], and are orthonormal for the density exp(-x^2) / sqrt(pi). Published Hermite KANs use tanh and
+    the polynomials without normalisation.
 
     Args:
         degree: the highest degree, at least 0.
-        domain: how z gets into [-1, 1]: "tanh"; "clamp", constant outside and with slope 0 there; or None, x = z,
-            where values grow as (2 x)^degree and overflow in the end.
+        domain: the map of z into [-1, 1]. "tanh": x = tanh(z). "clamp": functions are constant outside, with slope 0.
+            None: x = z. Values grow as (2 x)^degree and can overflow.
         normalized: divide H_k by sqrt(2^k k!).
 
     Raises:

@@ -13,16 +13,17 @@ from ._polynomial import Steps, _Polynomial
 class Jacobi(_Polynomial):
     """Jacobi polynomials phi_k(z) = P_k^(alpha, beta)(x) of degree k = 0 .. degree, x = tanh(z).
 
-    K = degree + 1, the constant P_0 = 1 among them. Orthogonal on [-1, 1] under (1 - x)^alpha (1 + x)^beta. Legendre's
-    are alpha = beta = 0. Values at x = 1 are binomial(k + alpha, k), at x = -1 with beta and the sign of (-1)^k.
+    K = degree + 1, including the constant P_0 = 1. They are orthogonal on [-1, 1] with the weight
+    (1 - x)^alpha (1 + x)^beta. alpha = beta = 0 gives the Legendre polynomials. The value at x = 1 is
+    binomial(k + alpha, k), and the value at x = -1 is (-1)^k binomial(k + beta, k).
     Slopes: d/dx P_k^(alpha, beta) = (k + alpha + beta + 1) / 2 P_{k-1}^(alpha + 1, beta + 1).
 
     Args:
         degree: the highest degree, at least 0.
         alpha: exponent at x = 1, above -1.
         beta: exponent at x = -1, above -1.
-        domain: how z gets into [-1, 1]: "tanh"; "clamp", constant outside and with slope 0 there; or None, x = z,
-            for data that lies there already (elsewhere values grow as (2 x)^degree and overflow in the end).
+        domain: the map of z into [-1, 1]. "tanh": x = tanh(z). "clamp": functions are constant outside, with slope 0.
+            None: x = z, for data that is already in [-1, 1]. Outside, values grow as (2 x)^degree and can overflow.
 
     Raises:
         TypeError, ValueError: an argument is outside its domain.

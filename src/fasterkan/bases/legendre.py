@@ -1,4 +1,4 @@
-"""Legendre polynomials: the basis of KAL-Net."""
+"""Legendre polynomials, the basis of KAL-Net."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from ._polynomial import Steps, _Polynomial, ultraspherical_steps
 
 @dataclasses.dataclass(frozen=True)
 class Legendre(_Polynomial):
-    """Legendre polynomials phi_k(z) = P_k(x) of degree k = 0 .. degree, x = z cut off at -1 and 1.
+    """Legendre polynomials phi_k(z) = P_k(x) of degree k = 0 .. degree, where x is z clamped to [-1, 1].
 
-    K = degree + 1, the constant P_0 = 1 among them. |P_k| <= 1; orthogonal under the uniform distribution on [-1, 1].
-    (k + 1) P_{k+1} = (2 k + 1) x P_k - k P_{k-1}, and the slopes are Gegenbauer polynomials, P'_k = C_{k-1}^(3/2).
+    K = degree + 1, including the constant P_0 = 1. |P_k| <= 1. They are orthogonal for the uniform distribution on
+    [-1, 1]. (k + 1) P_{k+1} = (2 k + 1) x P_k - k P_{k-1}. The slopes are Gegenbauer polynomials,
+    P'_k = C_{k-1}^(3/2).
 
     Args:
         degree: the highest degree, at least 0.
-        domain: how z gets into [-1, 1]: "clamp", constant outside and with slope 0 there; "tanh"; or None, x = z, for
-            data that lies there already (elsewhere values grow as (2 x)^degree and overflow in the end).
+        domain: the map of z into [-1, 1]. "clamp": functions are constant outside, with slope 0. "tanh": x = tanh(z).
+            None: x = z, for data that is already in [-1, 1]. Outside, values grow as (2 x)^degree and can overflow.
 
     Raises:
         TypeError, ValueError: an argument is outside its domain.

@@ -1,4 +1,4 @@
-"""Powers of z: the basis of KANvolver."""
+"""Powers of z, the basis of KANvolver."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ._polynomial import Steps, _Polynomial
 
 @dataclasses.dataclass(frozen=True)
 class Monomial(_Polynomial):
-    """Powers phi_k(z) = x^k for k = 0 .. degree, x = z cut off at -1 and 1.
+    """Powers phi_k(z) = x^k for k = 0 .. degree, where x is z clamped to [-1, 1].
 
-    K = degree + 1, the constant 1 among them. High powers are close to collinear: the condition number of their
-    Gram matrix on [-1, 1] is 68 at degree 3 and grows 5.5-fold a degree; Legendre's and Chebyshev's polynomials span
-    the same space with 7 and 6 there.
+    K = degree + 1, including the constant 1. High powers are nearly collinear: the condition number of their Gram
+    matrix on [-1, 1] is 68 at degree 3 and grows by a factor of 5.5 per degree. Legendre and Chebyshev polynomials span
+    the same space, with condition numbers of 7 and 6 at degree 3.
 
     Args:
         degree: the highest power, at least 0.
-        domain: how z gets into [-1, 1]: "clamp", constant outside and with slope 0 there; "tanh"; or None, x = z, for
-            data of moderate size (large values overflow: in float32 degree 8 does at 7e4).
+        domain: the map of z into [-1, 1]. "clamp": functions are constant outside, with slope 0. "tanh": x = tanh(z).
+            None: x = z, for data of moderate size. Large values overflow: in float32, degree 8 overflows at 7e4.
 
     Raises:
         TypeError, ValueError: an argument is outside its domain.

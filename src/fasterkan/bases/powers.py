@@ -1,4 +1,4 @@
-"""Powers of z without the constant: the basis of KANvolver, whose batch norms would take a constant out again."""
+"""Powers of z without the constant, the basis of KANvolver, whose batch norms would remove a constant."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from ._base import Basis, Params
 class Powers(Basis):
     """Powers phi_k(z) = z^(k + 1) for k = 0 .. degree - 1: `Monomial(degree, domain=None)` without its constant.
 
-    A constant in front of a batch norm changes nothing, but rounding errors are all the gradient it gets. Adam makes
-    full steps of them, in step for all inputs; the running mean lags behind, and `eval()` is wrong.
+    A constant before a batch norm has no effect, and its gradient consists of rounding errors only. Adam still makes
+    full steps with this gradient, in the same direction for all inputs. The running mean of the batch norm cannot
+    follow, and the results of `eval()` are wrong.
 
     Args:
         degree: the highest power, at least 1.

@@ -1,4 +1,4 @@
-"""Rational functions with learned coefficients: the basis of the Kolmogorov-Arnold transformer (KAT)."""
+"""Rational functions with learned coefficients, the basis of the Kolmogorov-Arnold transformer (KAT)."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ Start = Literal["swish", "identity", "tanh"]
 class Rational(Basis):
     """One safe Pade function for each group of features, phi(z) = P(z) / (1 + |Q(z)|), with learned coefficients.
 
-    P(z) = a_0 + a_1 z + ... + a_p z^p and Q(z) = b_1 z + ... + b_q z^q. K = 1: edges differ by their weight alone, as
-    in KAT's group-rational layer. The denominator is never below 1, so there is no pole. The slope jumps where Q
-    changes its sign; at the start it does so nowhere.
+    P(z) = a_0 + a_1 z + ... + a_p z^p and Q(z) = b_1 z + ... + b_q z^q. K = 1: edges differ only by their weight, as in
+    the group-rational layer of KAT. The denominator is at least 1, so there is no pole. The slope jumps where Q changes
+    its sign. The initial Q does not change its sign.
 
-    Values of z beyond +-M^(1 / (m + 2)), M the largest number of its dtype and m the larger degree (+-3.2e5 in float32
-    for the default degrees), are taken as that: no power overflows. 16-bit floats are computed in float32.
+    z is clamped to +-M^(1 / (m + 2)), so that no power overflows. M is the largest number of its dtype, and m is the
+    larger degree. For the default degrees this is +-3.2e5 in float32. 16-bit floats are computed in float32.
 
     Args:
         numerator_degree: p, at least 3.
         denominator_degree: q, at least 2.
-        groups: number of groups of neighbouring features, each with its coefficients; must divide in_features (a
-            layer of one feature is one group).
-        start: which function the coefficients begin with, fitted by least squares on [-4, 4]. With the default
-            degrees the largest error there is 1.1e-5 for "swish", 2.4e-5 for "tanh" and 0 for "identity".
+        groups: number of groups of neighbouring features. Each group has its own coefficients. `groups` must divide
+            in_features. A layer with one feature has one group.
+        start: the initial function. It is fitted by least squares on [-4, 4]. With the default degrees, the largest
+            error there is 1.1e-5 for "swish", 2.4e-5 for "tanh" and 0 for "identity".
 
     Tensors: `numerator` a [groups, p + 1] and `denominator` b [groups, q], both learned.
 
     Raises:
-        TypeError, ValueError: an argument is outside its domain; in `init`, groups do not divide in_features.
+        TypeError, ValueError: an argument is outside its domain; or, in `init`, groups does not divide in_features.
 
-    Source: X. Yang and X. Wang, Kolmogorov-Arnold transformer (arXiv 2409.10594), safe Pade units of A. Molina et al.
-    (arXiv 1907.06732).
+    Source: X. Yang and X. Wang, Kolmogorov-Arnold transformer (arXiv 2409.10594); the safe Pade units are from A.
+    Molina et al. (arXiv 1907.06732).
 
     Example:
         >>> Rational(groups=4).init(in_features=8, out_features=2)["numerator"].shape
@@ -89,7 +89,7 @@ class Rational(Basis):
             divisors = [d for d in range(1, in_features + 1) if not in_features % d]
             raise ValueError(
                 f"Rational: groups={groups} does not divide in_features={in_features}; "
-                f"these do: {', '.join(map(str, divisors))}"
+                f"possible values: {', '.join(map(str, divisors))}"
             )
         a, b = fitted(self.start, self.numerator_degree, self.denominator_degree)
         return {
@@ -125,7 +125,7 @@ class Rational(Basis):
     ) -> tuple[Tensor | None, dict[str, Tensor]]:
         (q,), (x, a, b) = saved, self._grouped(z, params)
         y = phi.squeeze(-1).view_as(x).to(x.dtype)
-        share = dphi.squeeze(-1).view_as(x) / (1 + q.abs())  # of P, [..., groups, I / groups]
+        share = dphi.squeeze(-1).view_as(x) / (1 + q.abs())  # the gradient of P, [..., groups, I / groups]
         dz = None
         if "z" in wrt:
             dz = (share * _slope(x, a, b, q, y)).flatten(-2).mul_(self._inside(z)).to(z.dtype)
@@ -137,7 +137,7 @@ class Rational(Basis):
         return dz, found
 
     def _grouped(self, z: Tensor, params: Params) -> tuple[Tensor, Tensor, Tensor]:
-        """z within its bounds as [..., groups, I / groups], and the coefficients, in float32 or more."""
+        """z, clamped, as [..., groups, I / groups], and the coefficients, all in float32 or higher precision."""
         dtype = torch.promote_types(z.dtype, torch.float32)
         limit, groups = self._limit(dtype), params["numerator"].shape[0]
         x = z.to(dtype).clamp(-limit, limit).unflatten(-1, (groups, z.shape[-1] // groups))
@@ -147,12 +147,12 @@ class Rational(Basis):
         return bound(dtype, max(self.numerator_degree, self.denominator_degree) + 2)
 
     def _inside(self, z: Tensor) -> Tensor:
-        """Where z is not cut off; NaN is not."""
+        """Where z is not clamped; this includes NaN."""
         return ~(z.abs() > self._limit(torch.promote_types(z.dtype, torch.float32)))
 
 
 def _polynomial(x: Tensor, coefficients: Tensor) -> Tensor:
-    """sum_j c[group, j] x^j by Horner's rule, like x [..., groups, n]; NaN where x is."""
+    """sum_j c[group, j] x^j by Horner's rule, in the shape of x [..., groups, n]; NaN in x gives NaN."""
     *lower, value = coefficients.unsqueeze(-1).unbind(-2)  # [groups, 1] each
     value = value + x * 0
     for c in reversed(lower):
@@ -168,7 +168,7 @@ def _slope(x: Tensor, a: Tensor, b: Tensor, q: Tensor, y: Tensor) -> Tensor:
 
 
 def _moments(terms: Tensor, x: Tensor, like: Tensor) -> Tensor:
-    """sum terms x^j over rows and features of each group, j = 0, 1, ..., like [groups, count]."""
+    """The sums of terms x^j over rows and the features of each group, j = 0, 1, ..., in the shape of `like`."""
     sums = []
     for j in range(like.shape[-1]):
         terms = terms * x if j else terms

@@ -1,4 +1,4 @@
-"""Bumps made of two ReLUs: the basis of ReLU-KAN."""
+"""Bumps made of two ReLUs, the basis of ReLU-KAN."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from ._grid import continued, subdivided
 
 @dataclasses.dataclass(frozen=True)
 class ReLUBump(Basis):
-    """Bumps phi_k(z) = (relu(e_k - z) relu(z - s_k))^2 16 / (e_k - s_k)^4, 1 in the middle of [s_k, e_k], 0 outside.
+    """Bumps phi_k(z) = (relu(e_k - z) relu(z - s_k))^2 16 / (e_k - s_k)^4: 1 in the middle of [s_k, e_k], 0 outside.
 
-    With d the spacing of the grid, s_k = first + (k - width) d and e_k = s_k + (width + 1) d, k = 0 .. K - 1, so that
-    width + 1 bumps overlap everywhere on the grid range. K = grid_size + width. Evaluated as (4 t (1 - t))^2 with
-    t = (z - s) / (e - s) cut off at 0 and 1: no power of z, so nothing overflows. The slope is continuous, the second
-    derivative jumps at s and e. Where learning has moved e to s or below, the function is 0 and so are its gradients.
+    d is the spacing of the grid, s_k = first + (k - width) d and e_k = s_k + (width + 1) d for k = 0 .. K - 1. At each
+    point of the grid range, width + 1 bumps overlap. K = grid_size + width.
+
+    The bumps are evaluated as (4 t (1 - t))^2, where t is (z - s) / (e - s) clamped to [0, 1]. There is no power of z,
+    so nothing overflows. The slope is continuous, and the second derivative jumps at s and e. If training moves e to s
+    or below, the function and its gradients are 0.
 
     Args:
-        grid_size: number of intervals G of the grid, at least 1; the authors' g.
-        width: number of intervals that bumps reach beyond their own, at least 1; the authors' k.
+        grid_size: number of intervals G of the grid, at least 1. The authors call it g.
+        width: number of intervals that a bump covers besides its own, at least 1. The authors call it k.
         grid_range: first and last point of the grid, in units of z.
-        train: learn s and e, as the authors do.
+        train: learn s and e, as in the paper.
 
     Tensors: `start` s [I, K] and `end` e [I, K].
 
@@ -111,13 +113,13 @@ class ReLUBump(Basis):
         wrt: frozenset[str],
     ) -> tuple[Tensor | None, dict[str, Tensor]]:
         (v, s), rate = saved, _rate(params)
-        # dphi/dt = 8 v s, 0 where t is cut off; dt/dz = r, dt/ds = (t - 1) r, dt/de = -t r.
+        # dphi/dt = 8 v s, 0 where t is clamped; dt/dz = r, dt/ds = (t - 1) r, dt/de = -t r.
         slope = dphi.mul_(v).mul_(s)
         dz = (slope * (8 * rate)).sum(-1) if "z" in wrt else None
         if not self.trainable & wrt:
             return dz, {}
         both = slope.flatten(0, -3).sum(0)  # [I, K]
-        difference = slope.mul_(s).flatten(0, -3).sum(0)  # with 1 - 2 t
+        difference = slope.mul_(s).flatten(0, -3).sum(0)  # times 1 - 2 t
         whole, later = both * (8 * rate), (both - difference) * (4 * rate)
         return dz, {name: g for name, g in (("start", later - whole), ("end", -later)) if name in wrt}
 
@@ -132,10 +134,10 @@ class ReLUBump(Basis):
         return self, self._bumps(grid)
 
     def refine(self, num: int) -> ReLUBump:
-        """Return the description with `num` intervals on the same range; refitted functions are approximations.
+        """Return the basis with `num` intervals on the same range; refitted functions are approximations.
 
         Raises:
-            TypeError, ValueError: `num` is not a whole number, or less than now.
+            TypeError, ValueError: `num` is not a whole number, or is smaller than the present grid_size.
         """
         return dataclasses.replace(self, grid_size=whole_number("ReLUBump.refine", "grid_size", num, self.grid_size))
 
@@ -155,18 +157,18 @@ class ReLUBump(Basis):
 
 
 def _rate(params: Params) -> Tensor:
-    """1 / (e - s), and 0 where e has come down to s."""
+    """1 / (e - s), or 0 if e is not above s."""
     length = params["end"] - params["start"]
     open_ = length > 0
     return torch.where(open_, 1 / torch.where(open_, length, 1), 0)
 
 
 def _position(z: Tensor, params: Params) -> Tensor:
-    """t [..., I, K], 0 at the start and before, 1 at the end and beyond."""
+    """t [..., I, K]: 0 up to the start, 1 from the end on."""
     return ((_cut(z).unsqueeze(-1) - params["start"]) * _rate(params)).clamp(0, 1)
 
 
 def _cut(z: Tensor) -> Tensor:
-    """Return z within bounds for which no gradient is 0 * inf."""
+    """z, clamped to a range in which no gradient is 0 * inf."""
     limit = torch.finfo(z.dtype).max ** 0.5
     return z.clamp(-limit, limit)

@@ -1,4 +1,4 @@
-"""RSWAF, the reflectional switch activation function: the basis of FasterKAN."""
+"""RSWAF, the reflectional switch activation function, the basis of FasterKAN."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ _NAME = "RSWAF"
 
 @dataclasses.dataclass(frozen=True)
 class RSWAF(_Centred):
-    """Bumps phi_k(z) = 1 - |tanh((z - u_k) / h)|^p around the centres u_k of a grid, 1/h being `inv_denominator`.
+    """Bumps phi_k(z) = 1 - |tanh((z - u_k) / h)|^p around the centres u_k of a grid, with 1/h = `inv_denominator`.
 
-    With p = 2 this is sech^2(a), a = (z - u_k) / h, evaluated as 4 s (1 - s) with s = sigmoid(-2 |a|): the same
-    function, more exact than 1 - tanh^2 and several times faster on CPUs. Error of a value in float32: below 2e-7;
-    gradients lose digits to 1 - 2 s only where |1/h| is below about 0.05, where the functions are nearly constant.
+    With p = 2 this is sech^2(a), a = (z - u_k) / h. It is evaluated as 4 s (1 - s) with s = sigmoid(-2 |a|). This is
+    the same function, but more exact than 1 - tanh^2 and several times faster on CPUs. The error of a value in float32
+    is below 2e-7. Gradients lose digits in 1 - 2 s only if |1/h| is below about 0.05; the functions are then nearly
+    constant.
 
     Args:
-        num_grids: number of centres K, at least 2, those beyond the grid's ends included.
-        grid_range: first and last centre, in units of z (after the norm), those beyond left aside.
-        inv_denominator: 1/h, not 0; "auto" is 1 / (1.2 d), d the mean distance of neighbouring centres: the
-            best-conditioned width. FasterKAN as published computes 1.0, whatever it is told.
-        exponent: p > 0. Values are right everywhere. First derivatives are right everywhere for p > 1, and away
-            from the centres for p <= 1 (0 at a centre); second derivatives are right everywhere for p = 2 and
-            p > 2. None is ever NaN for finite z.
+        num_grids: number of centres K, at least 2, including those beyond the ends of the grid.
+        grid_range: first and last centre of the grid, in units of z (after the norm), without those beyond its ends.
+        inv_denominator: 1/h, not 0. "auto" is 1 / (1.2 d), where d is the mean distance of neighbouring centres. This
+            is the width with the best condition number. The published FasterKAN always computes with 1.0.
+        exponent: p > 0. Values are correct everywhere. First derivatives are correct everywhere for p > 1. For p <= 1
+            they are correct except at the centres, where they are 0. Second derivatives are correct everywhere for
+            p >= 2. No derivative is NaN for finite z.
         train_grid: learn the centres.
         train_inv_denominator: learn 1/h.
-        grid: the centres themselves, increasing; then `num_grids` and `grid_range` follow from them.
-        per_feature: one grid and one 1/h for each input feature instead of one a layer.
-        beyond: how many further centres continue the grid beyond each of its ends. `refine` adds some: without them
-            the error of narrower bumps is 15 times as large, for want of tails at the ends.
+        grid: the centres, in increasing order. They then determine `num_grids` and `grid_range`.
+        per_feature: one grid and one 1/h for each input feature, instead of one for the layer.
+        beyond: number of additional centres beyond each end of the grid. `refine` adds some. Without them the error of
+            narrower bumps is 15 times as large, because tails are missing at the ends.
 
-    Tensors: `grid` [K] and `inv_denominator` [1], or [I, K] and [I] when `per_feature`.
+    Tensors: `grid` [K] and `inv_denominator` [1], or [I, K] and [I] if `per_feature`.
 
     Raises:
         TypeError, ValueError: an argument is outside its domain.
@@ -69,7 +70,7 @@ class RSWAF(_Centred):
             if isinstance(self.inv_denominator, str):
                 raise ValueError(f'{_NAME}: inv_denominator must be a number or "auto", got {self.inv_denominator!r}')
             if real_number(_NAME, "inv_denominator", self.inv_denominator) == 0:
-                raise ValueError(f"{_NAME}: inv_denominator must not be 0, every function would be constant")
+                raise ValueError(f"{_NAME}: inv_denominator must not be 0, because every function would be constant")
             self._set("inv_denominator", float(self.inv_denominator))
         for flag in ("train_grid", "train_inv_denominator", "per_feature"):
             if not isinstance(getattr(self, flag), bool):
@@ -96,11 +97,11 @@ class RSWAF(_Centred):
 
     def evaluate(self, z: Tensor, params: Params) -> Tensor:
         inverse = params["inv_denominator"].unsqueeze(-1)  # [1, 1] or [I, 1]
-        offset = _finite(z).unsqueeze(-1) - params["grid"]  # [..., I, K]; the difference first keeps z's bits near u
+        offset = _finite(z).unsqueeze(-1) - params["grid"]  # [..., I, K]; subtracting first keeps the bits of z near u
         if self.exponent != 2:
             return 1 - _power(torch.tanh(offset * inverse), self.exponent)
         a = offset * (2 * inverse)
-        s = torch.sigmoid(torch.where(a > 0, -a, a))  # of -|a|, but with slope 1 at 0: right to every order
+        s = torch.sigmoid(torch.where(a > 0, -a, a))  # sigmoid of -|a|, but with slope 1 at 0: exact to every order
         return 4 * (s - s * s)
 
     def derivative(self, z: Tensor, params: Params) -> Tensor:
@@ -142,19 +143,22 @@ class RSWAF(_Centred):
         return dz, found
 
     def grid_to(self, params: Params, grid: Tensor) -> tuple[RSWAF, dict[str, Tensor]]:
-        """Return one grid [I, n] a feature, and 1/h for which h keeps its size in mean distances of the centres."""
+        """Return one grid [I, n] per feature, and 1/h for the same ratio of h to the mean distance of the centres."""
         inverse = params["inv_denominator"] * mean_distance(self.grid_of(params)) / mean_distance(grid)
         tensors = {"grid": continued(grid, self.beyond), "inv_denominator": inverse}
         return dataclasses.replace(self, per_feature=True), tensors
 
     def refine(self, num_grids: int) -> RSWAF:
-        """Return the description with `num_grids` centres, a few beyond the ends, on the same range and the same h / d.
+        """Return the basis with `num_grids` centres on the same range, some beyond the ends, and with the same h / d.
 
-        Refitted functions have a relative RMS error of 3e-4 (5 to 50 centres, h = 1.2 d, random weights); it grows
-        as h / d falls: 1.5e-3 for h = d.
+        The relative RMS error of refitted functions is 3e-4 (5 to 50 centres, h = 1.2 d, random weights). It is larger
+        for smaller h / d: 1.5e-3 for h = d.
+
+        Args:
+            num_grids: the new number of centres, not smaller than the present one.
 
         Raises:
-            ValueError: fewer centres than now.
+            ValueError: `num_grids` is smaller than the present number of centres.
         """
         inverse, new = self.inv_denominator, dataclasses.replace(self, **self._finer_grid(num_grids))
         if inverse == "auto":
@@ -174,7 +178,7 @@ class RSWAF(_Centred):
 
 
 def _finite(z: Tensor) -> Tensor:
-    """z with +-inf replaced by a number so large that phi and its slope are 0 there, and no product is 0 * inf."""
+    """z with +-inf replaced by a large number at which phi and its slope are 0; this avoids the product 0 * inf."""
     large = torch.finfo(z.dtype).max ** 0.5
     return torch.nan_to_num(z, nan=float("nan"), posinf=large, neginf=-large)
 
@@ -185,10 +189,10 @@ def _rate(params: Params) -> Tensor:
 
 
 def _power(t: Tensor, exponent: float) -> Tensor:
-    """|t|^exponent for |t| <= 1, with derivatives that are never NaN: at t = 0 those of a constant."""
+    """|t|^exponent for |t| <= 1, with derivatives that are never NaN; at t = 0 they are 0."""
     if exponent % 2 == 0:
         return t.pow(int(exponent))
-    # |t|^(p - 3), the steepest factor of a third derivative, must not overflow; for p > 1 the slope is right down to
+    # |t|^(p - 3), the largest factor of a third derivative, must not overflow. For p > 1 the slope is correct down to
     # the smallest normal number.
     tiny = torch.finfo(t.dtype).tiny
     threshold = tiny ** (1 / 3) if exponent <= 1 else tiny
