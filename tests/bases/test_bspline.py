@@ -283,7 +283,7 @@ def test_sites_are_greville_points() -> None:
             r"knots must increase from left to right, got \(0.0, 0.5, 0.5, 1.0\)",
         ),
         ({"knots": (0, math.nan)}, ValueError, r"knots\[1\] must be finite"),
-        ({"knots": (0, 1, 2), "grid_size": 4}, ValueError, "knots has 3 numbers, 2 intervals, grid_size is 4"),
+        ({"knots": (0, 1, 2), "grid_size": 4}, ValueError, r"2 intervals\), but grid_size is 4"),
         ({"outside": "reflect"}, ValueError, 'outside must be "zero", "linear" or "constant", got \'reflect\''),
         ({"per_feature": 1}, TypeError, "per_feature must be True or False, got 1"),
     ],
