@@ -268,9 +268,14 @@ def test_norm_module_that_changes_the_width_is_named() -> None:
 
 def test_bfloat16_layer_without_norm_evaluates_its_basis_in_float32() -> None:
     layer, x = fk.KANLinear(4, 3, norm=None, dtype=torch.bfloat16), torch.randn(50, 4, dtype=torch.bfloat16)
-    params = {k: t.float() for k, t in layer.basis_tensors().items()}
-    phi = layer.basis.evaluate(x.float(), params).bfloat16()
-    assert torch.equal(layer(x), nn.functional.linear(phi.flatten(1), layer.weight.flatten(1)) + layer.bias)
+    nn.init.normal_(layer.bias)
+    fine = layer.basis.evaluate(x.float(), {k: t.float() for k, t in layer.basis_tensors().items()}).bfloat16()
+    coarse, y = layer.basis.evaluate(x, layer.basis_tensors()), layer(x).double()
+    for phi, expected in ((fine, True), (coarse, False)):
+        product = nn.functional.linear(phi.double().flatten(1), layer.weight.double().flatten(1))
+        exact = product + layer.bias.double()
+        bound = 2**-8 * (product.abs() + exact.abs())  # product and sum rounded to bfloat16, which errs by 2^-9 at most
+        assert bool(((y - exact).abs() <= bound).all()) is expected
 
 
 def test_tiny_eps_is_refused() -> None:

@@ -120,7 +120,7 @@ class BasisBattery:
         phi = self.basis.evaluate(z, params)
         for o in range(O_FEATURES):
             part = self.basis.evaluate(z, {k: t[o : o + 1] for k, t in params.items()})
-            assert torch.equal(part, phi[:, o : o + 1])
+            torch.testing.assert_close(part, phi[:, o : o + 1], rtol=1e-12, atol=1e-12)
 
     def test_gradients(self) -> None:
         z, params = self.points().requires_grad_(), self.params(learn=True)

@@ -154,7 +154,8 @@ def test_everything_may_go():
     assert "inputs gone x1, x2, x3" in str(report) and "[3, 2, 1] -> [0, " in str(report)
     again = fk.prune(report.net, x, torch.randn(100), tolerance=1.0)
     assert again.removed_inputs == () and "inputs gone none" in str(again)
-    assert report.net(x).std() == 0
+    y = report.net(x)
+    torch.testing.assert_close(y, y[:1].expand_as(y))  # the same sum for every row, though not always in the same order
     assert fk.prune(net, x, torch.randn(100), tolerance=1.0, keep=0.5).after.edges >= 4
 
 
