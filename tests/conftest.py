@@ -11,11 +11,25 @@ import pytest
 import torch
 from hypothesis import settings
 
-settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+from .seeds import SEED, seed_of
+
+settings.register_profile("repeatable", derandomize=SEED == 0, deadline=None, database=None)
 settings.load_profile("repeatable")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let hypothesis draw by the seed of the tests too."""
+    if SEED and config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(SEED)
+
+
+def pytest_collectstart() -> None:
+    """Import each test module from the same random state, whatever was imported before it."""
+    torch.manual_seed(seed_of())
 
 
 @pytest.fixture(autouse=True)
 def seed() -> None:
     """Start each test from the same random state, so that it does not depend on the tests before it."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed_of())

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from fasterkan import RSWAF, Basis, BSpline, Chebyshev, Gaussian, Hat, Wavelet
 
+from ..seeds import seed_of
+
 ORDERED = {"rswaf": RSWAF(8), "gaussian": Gaussian(8), "bspline": BSpline(8), "hat": Hat(8)}
 FINE = {"rswaf": RSWAF(32), "gaussian": Gaussian(32), "bspline": BSpline(32), "hat": Hat(32)}
 
@@ -30,7 +32,7 @@ POINTS = {
 
 
 def start(basis: Basis, features: int = 1, outputs: int = 3) -> tuple[dict[str, Tensor], Tensor]:
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed_of(0))
     weight = torch.randn(outputs, features, basis.num_basis, dtype=torch.float64, generator=generator)
     return basis.init(features, outputs, dtype=torch.float64), weight
 

@@ -14,6 +14,8 @@ import torch
 import fasterkan as fk
 from fasterkan.interpret import plot
 
+from ..seeds import seed_of
+
 QUICK = ("--width", "none", "--grid", "3", "--degree", "3")
 
 
@@ -27,7 +29,7 @@ def write(path, head, rows, separator=","):
 def numbers(call, tmp_path_factory):
     """A run on numbers (y = sin 2a + c^2 and twice a, b plays no part, one missing value), its table and its words."""
     folder = tmp_path_factory.mktemp("numbers")
-    x = torch.rand(150, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
+    x = torch.rand(150, 3, generator=torch.Generator().manual_seed(seed_of(0)), dtype=torch.float64) * 2 - 1
     y = torch.sin(2 * x[:, 0]) + x[:, 2] ** 2
     rows = [[*map(str, row), str(float(t)), str(2 * row[0])] for row, t in zip(x.tolist(), y, strict=True)]
     rows[7][1] = "NA"
@@ -40,7 +42,7 @@ def numbers(call, tmp_path_factory):
 def labels(call, tmp_path_factory):
     """A run on three labels from one number and a column of categories, and its table."""
     folder = tmp_path_factory.mktemp("labels")
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed_of(0))
     x = torch.rand(160, generator=generator) * 3
     rows = []
     for value in x.tolist():
@@ -231,7 +233,7 @@ def test_prune_with_another_table_takes_that_one(call, numbers, tmp_path):
 
 def test_prune_keeps_the_loss_of_the_fit(call, tmp_path):
     """A twentieth of the rows lie 200 off: the squared error would let everything go."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed_of(0))
     x = torch.rand(300, 3, generator=generator, dtype=torch.float64) * 2 - 1
     y = torch.sin(3 * x[:, 0]) + x[:, 1] ** 2
     y[::20] += 200 * (torch.rand(15, generator=generator) - 0.5).sign()

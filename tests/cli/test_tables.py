@@ -13,8 +13,10 @@ from fasterkan.cli.columns import survey, survey_target
 from fasterkan.cli.fit_columns import choose
 from fasterkan.cli.table import read_text
 
+from ..seeds import seed_of
+
 QUICK = ("--width", "none", "--grid", "3", "--degree", "3")
-DRAWN = random.Random(0)
+DRAWN = random.Random(seed_of(0))
 XY = [(round(DRAWN.uniform(-2, 2), 4), round(DRAWN.uniform(0, 9), 4)) for _ in range(60)]
 
 

@@ -17,6 +17,8 @@ import pytest
 from fasterkan.data import places
 from fasterkan.data.known import ImageSource, KnownFile
 
+from ..seeds import seed_of
+
 
 def make_idx(shape: tuple[int, ...], values: bytes, code: int = 8) -> bytes:
     return struct.pack(f">HBB{len(shape)}I", 0, code, len(shape), *shape) + values
@@ -38,7 +40,7 @@ class Mini:
 
 @pytest.fixture
 def mini() -> Mini:
-    rng = random.Random(0)
+    rng = random.Random(seed_of(0))
     contents = {}
     files = {}
     for split, rows in (("train", 6), ("t10k", 4)):

@@ -14,6 +14,8 @@ import torch
 from fasterkan.data import DataError, cifar10
 from fasterkan.data.cifar import CIFAR10, CifarSource, load_cifar
 
+from ..seeds import seed_of
+
 FOLDER = "cifar-10-batches-bin"
 ROWS = 3
 
@@ -53,7 +55,7 @@ class Small:
 
 @pytest.fixture
 def small() -> Small:
-    rng = random.Random(0)
+    rng = random.Random(seed_of(0))
     names = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
     contents = {name: b"".join(bytes([rng.randrange(10)]) + rng.randbytes(3072) for _ in range(ROWS)) for name in names}
     contents["batches.meta.txt"] = b"airplane\n"

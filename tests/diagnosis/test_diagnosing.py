@@ -14,13 +14,15 @@ from torch import nn
 import fasterkan as fk
 from fasterkan.data import ImageDataset
 
+from ..seeds import seed_of
+
 
 def normal(rows: int = 1024, features: int = 16, seed: int = 0) -> torch.Tensor:
-    return torch.randn(rows, features, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(rows, features, generator=torch.Generator().manual_seed(seed_of(seed)))
 
 
 def network(*args, widths=(16, 12, 5), **kwargs) -> fk.KAN:
-    return fk.KAN(list(widths), *args, generator=torch.Generator().manual_seed(1), **kwargs)
+    return fk.KAN(list(widths), *args, generator=torch.Generator().manual_seed(seed_of(1)), **kwargs)
 
 
 def calibrated() -> fk.KAN:
@@ -45,7 +47,7 @@ HEALTHY = {
     "folded": folded,
     "4-functions": lambda: network(fk.RSWAF(num_grids=4)),
     "16-functions": lambda: network(fk.RSWAF(num_grids=16)),
-    "as-published": lambda: fk.FasterKAN([16, 12, 5], generator=torch.Generator().manual_seed(1)),
+    "as-published": lambda: fk.FasterKAN([16, 12, 5], generator=torch.Generator().manual_seed(seed_of(1))),
 }
 
 
@@ -228,7 +230,7 @@ def test_batches_of_any_size_give_the_same_numbers():
 
 
 IMAGES = ImageDataset(
-    torch.randint(256, (40, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)),
+    torch.randint(256, (40, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed_of(0))),
     torch.arange(40) % 5,
     tuple("abcde"),
 )
@@ -301,7 +303,7 @@ def test_a_module_of_ones_own():
 
 
 def test_fasterkanvolver():
-    net = fk.FasterKANvolver([16, 10], generator=torch.Generator().manual_seed(0))
+    net = fk.FasterKANvolver([16, 10], generator=torch.Generator().manual_seed(seed_of(0)))
     report = fk.diagnose(net, torch.rand(32, 1, 28, 28))
     assert [layer.name for layer in report.layers] == ["head.layers.0", "head.layers.1"]
     assert "collinear" in {finding.kind for finding in report.findings}  # 8 functions on a grid of 1.4, h = 1

@@ -13,15 +13,17 @@ from torch import Tensor, nn
 import fasterkan as fk
 from fasterkan.fitting import FitObserver, Huber, Logistic, Squared, candidates
 
+from ..seeds import seed_of
+
 
 def points(rows: int = 300, columns: int = 2, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed_of(seed))
     return torch.rand(rows, columns, generator=generator, dtype=torch.float64) * 2 - 1
 
 
 def network(widths: tuple[int, ...] = (2, 2, 1), **options: object) -> fk.KAN:
     settings = {"basis": fk.BSpline(grid_size=6, outside="linear"), "norm": "feature", "base": "silu"}
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed_of(0))
     return fk.KAN(list(widths), **{**settings, "dtype": torch.float64, "generator": generator, **options})
 
 
@@ -57,7 +59,7 @@ def test_same_seed_same_network_and_no_global_random_state():
     state = torch.get_rng_state()
     fk.fit(first, X, PRODUCT, iterations=5)
     assert torch.equal(torch.get_rng_state(), state)
-    torch.manual_seed(99)
+    torch.manual_seed(seed_of(99))
     fk.fit(second, X, PRODUCT, iterations=5)
     fk.fit(other, X, PRODUCT, iterations=5, seed=1)
     same = [torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)]
@@ -125,7 +127,7 @@ def test_loss_of_several_outputs_is_their_rmse_together():
 def test_noise_is_smoothed_away():
     x = points(400, 1)
     clean = torch.sin(3 * x[:, 0])
-    noise = torch.randn(400, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    noise = torch.randn(400, generator=torch.Generator().manual_seed(seed_of(2)), dtype=torch.float64)
     net = fk.KANLinear(1, 1, fk.BSpline(grid_size=48), norm="feature", dtype=torch.float64)
     result = fk.fit(net, x, clean + 0.3 * noise)
     assert rmse(net, x, clean) < 0.08  # the noise over the root of 400 / 15; 0.11 if the 51 functions were let go

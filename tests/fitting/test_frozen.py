@@ -10,12 +10,14 @@ import fasterkan as fk
 from fasterkan.fitting.candidates import draw
 from fasterkan.fitting.scaling import last_linear
 
-X = 2 * torch.rand(200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+from ..seeds import seed_of
+
+X = 2 * torch.rand(200, 2, generator=torch.Generator().manual_seed(seed_of(0)), dtype=torch.float64) - 1
 Y = X[:, 0] * X[:, 1]
 
 
 def network(widths: tuple[int, ...] = (2, 2, 1), **options: object) -> fk.KAN:
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed_of(0))
     settings = {"basis": fk.BSpline(grid_size=6), "norm": "feature", "base": "silu", "dtype": torch.float64}
     return fk.KAN(list(widths), **{**settings, "generator": generator, **options})
 

@@ -17,6 +17,8 @@ from fasterkan.fitting.sparsity import Sparsity
 from fasterkan.fitting.split import split_rows
 from fasterkan.fitting.table import Table
 
+from ..seeds import seed_of
+
 
 class Rosenbrock:
     """Residuals (10 (b - a^2), 1 - a), whose valley is bent, and a second lane with a variable nobody sees."""
@@ -64,7 +66,7 @@ def test_a_lane_goes_its_own_way_whoever_is_beside_it():
 
 
 def spline_network() -> fk.KAN:
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed_of(0))
     net = fk.KAN([2, 2, 1], basis=fk.BSpline(6), norm="feature", base="silu", dtype=torch.float64, generator=generator)
     net.calibrate(torch.rand(50, 2, generator=generator, dtype=torch.float64))
     return net
@@ -115,7 +117,7 @@ def test_tiny_tables_hold_out_nothing(rows, distinct, fraction):
 
 @pytest.mark.parametrize("size", [1e-200, 1e-9, 1.0, 1e9, 1e200])
 def test_targets_come_back_as_they_were(size):
-    y = size * (3 + torch.randn(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    y = size * (3 + torch.randn(50, 2, generator=torch.Generator().manual_seed(seed_of(0)), dtype=torch.float64))
     rows = Table(torch.ones(50, 1, dtype=torch.float64), y, torch.ones(50, dtype=torch.float64))
     net = fk.KANLinear(1, 2, norm=None, base="silu", dtype=torch.float64)
     scale = TargetScale.of(net, rows, wanted=True)
@@ -170,7 +172,7 @@ def test_coarser_and_finer_again():
     net = spline_network()
     coarsen(net, 3)
     assert net.basis.grid_size == 3 == net.layers[1].basis.grid_size and net.layers[0].weight.shape == (2, 2, 6)
-    net.layers[0].reset_parameters(torch.Generator().manual_seed(1))
+    net.layers[0].reset_parameters(torch.Generator().manual_seed(seed_of(1)))
     x = 0.2 + 0.6 * torch.rand(20, 2, dtype=torch.float64)  # within the grids
     before = net.eval()(x)
     refine(net, 12)

@@ -12,12 +12,14 @@ from fasterkan import KAN, RSWAF
 from fasterkan.bases import BSpline
 from fasterkan.fitting import fit
 
+from ..seeds import seed_of
+
 FEW, MANY = 12, 500
 
 
 def random_problem(seed: int) -> tuple[KAN, Tensor, Tensor]:
     """A network and a table: 1 to 6 inputs, 3 to 3,000 rows, scales 1e-9 to 1e9, repeated rows, bad columns, noise."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed_of(seed))
 
     def uniform(low: float, high: float) -> float:
         return low + (high - low) * float(torch.rand((), generator=generator))

@@ -17,12 +17,14 @@ from fasterkan.fitting.losses import Huber, Logistic, Squared
 from fasterkan.fitting.residual import Residual
 from fasterkan.fitting.rows import Rows
 
+from ..seeds import seed_of
+
 T = torch.linspace(0, 2, 40, dtype=torch.float64).unsqueeze(-1)
 START = torch.zeros(1, 1, dtype=torch.float64)
 
 
 def network(seed: int = 0) -> fk.KAN:
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed_of(seed))
     basis = fk.Legendre(degree=8, domain=None)
     norm = fk.FeatureNorm(mode="range")
     return fk.KAN([1, 1], basis=basis, norm=norm, dtype=torch.float64, generator=generator)
@@ -117,7 +119,7 @@ def test_bad_equations_are_named(arguments, kind, message):
 
 
 def two_networks() -> tuple[FlatNet, Tensor, dict[str, Tensor], Tensor]:
-    x = torch.rand(30, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    x = torch.rand(30, 2, generator=torch.Generator().manual_seed(seed_of(3)), dtype=torch.float64)
     nets = [fk.KAN([2, 3, 2], norm="feature", base="silu", dtype=torch.float64) for _ in range(2)]
     for net in nets:
         net.calibrate(x)
@@ -128,7 +130,7 @@ def two_networks() -> tuple[FlatNet, Tensor, dict[str, Tensor], Tensor]:
 @pytest.mark.parametrize("loss", [Squared(), Huber(0.2), Logistic()], ids=lambda loss: type(loss).__name__)
 def test_gradient_and_matrix_of_rows_against_autograd_and_chunks(loss, monkeypatch):
     flat, theta, constants, x = two_networks()
-    generator = torch.Generator().manual_seed(4)
+    generator = torch.Generator().manual_seed(seed_of(4))
     targets = torch.rand(30, 2, generator=generator, dtype=torch.float64)
     weights = torch.rand(30, generator=generator, dtype=torch.float64)
     rows = Rows(flat, lambda n, p: n(p), x, targets, weights, loss)
@@ -173,7 +175,7 @@ def test_a_residual_that_is_met_from_the_start_passes():
 
 def test_points_of_different_widths():
     net = fk.KAN([2, 1], basis=fk.Legendre(degree=4, domain=None), norm="feature", dtype=torch.float64)
-    inside = torch.rand(40, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    inside = torch.rand(40, 2, generator=torch.Generator().manual_seed(seed_of(0)), dtype=torch.float64)
     edge = torch.linspace(0, 1, 9, dtype=torch.float64).unsqueeze(-1)
     equations = [
         (lambda n, p: n(p) - p.sum(-1, keepdim=True), inside),

@@ -10,6 +10,8 @@ from torch import nn
 
 import fasterkan as fk
 
+from ..seeds import seed_of
+
 pytestmark = pytest.mark.gpu
 
 BASES = {
@@ -53,14 +55,14 @@ def assert_equal_to_float64(
 
 @pytest.mark.parametrize("name", BASES)
 def test_a_layer(name: str) -> None:
-    torch.manual_seed(0)
+    torch.manual_seed(seed_of(0))
     net = fk.KANLinear(24, 17, BASES[name], base="silu", device="cuda")
     assert_equal_to_float64(net, torch.randn(130, 24, device="cuda"))
 
 
 @pytest.mark.parametrize("name", ["Gaussian", "BSpline", "Hat", "Chebyshev", "Wavelet", "Rational"])
 def test_a_step_in_a_cuda_graph(name: str) -> None:
-    torch.manual_seed(0)
+    torch.manual_seed(seed_of(0))
     net, x = fk.KANLinear(24, 17, BASES[name], device="cuda"), torch.randn(130, 24, device="cuda")
 
     def step() -> torch.Tensor:
@@ -92,7 +94,7 @@ def test_a_step_in_a_cuda_graph(name: str) -> None:
 @pytest.mark.parametrize("name", ["BSpline", "Hat", "Fourier"])
 def test_compiled(name: str) -> None:
     torch._dynamo.reset()
-    torch.manual_seed(0)
+    torch.manual_seed(seed_of(0))
     net = fk.KANLinear(24, 17, BASES[name], device="cuda")
     assert_equal_to_float64(net, torch.randn(130, 24, device="cuda"), torch.compile(net, fullgraph=True), 1e-4)
 
@@ -100,7 +102,7 @@ def test_compiled(name: str) -> None:
 @pytest.mark.parametrize("name", ["RSWAF", "BSpline", "Chebyshev"])
 @pytest.mark.parametrize("norm", ["layer", None], ids=["layer", "none"])
 def test_a_convolution(name: str, norm: str | None) -> None:
-    torch.manual_seed(0)
+    torch.manual_seed(seed_of(0))
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:

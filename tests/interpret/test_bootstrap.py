@@ -8,10 +8,12 @@ import torch
 import fasterkan as fk
 from fasterkan.interpret import bands, bootstrap_bands
 
+from ..seeds import seed_of
+
 
 def line(noise, rows=200):
     """A network of one straight edge, fitted to a noisy line."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed_of(0))
     x = 2 * torch.rand(rows, 1, generator=generator, dtype=torch.float64) - 1
     y = 3 * x[:, 0] + noise * torch.randn(rows, generator=generator, dtype=torch.float64)
     net = fk.KAN([1, 1], fk.Legendre(degree=1, domain=None), norm=fk.FeatureNorm(mode="range"), dtype=torch.float64)

@@ -8,6 +8,8 @@ from scipy.stats import spearmanr
 
 import fasterkan as fk
 
+from ..seeds import seed_of
+
 
 def additive(coefficients):
     """x -> sum_i c_i g_i(x_i), and x -> the variance of each term."""
@@ -23,7 +25,7 @@ def additive(coefficients):
 @pytest.mark.parametrize("widths", [[6, 1], [6, 4, 1]], ids=["one-layer", "hidden"])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_importances_agree_with_planted_additive_truths(fitted, method, widths, seed):
-    torch.manual_seed(seed)
+    torch.manual_seed(seed_of(seed))
     function, variances_of = additive(torch.rand(6).tolist())
     net, x, _ = fitted(widths, function, noise=0.02)
     found, variances = fk.importance(net, x, method=method), variances_of(x)

@@ -12,6 +12,8 @@ from torch import Tensor
 
 import fasterkan as fk
 
+from ..seeds import seed_of
+
 
 def small(**options: Any) -> fk.ResKANNet:
     settings = {"channels": (4, 6), "image_size": (9, 8), "in_channels": 2, "dtype": torch.float64, **options}
@@ -92,7 +94,7 @@ def test_outputs_start_at_their_size(size: tuple[int, int]) -> None:
 
 def test_every_parameter_learns_and_the_loss_falls() -> None:
     """Rows, columns, a chessboard or an even grey."""
-    net = fk.ResKANNet([4], (4, 6), image_size=8, generator=torch.Generator().manual_seed(0))
+    net = fk.ResKANNet([4], (4, 6), image_size=8, generator=torch.Generator().manual_seed(seed_of(0)))
     labels, (i, j) = torch.arange(24) % 4, torch.meshgrid(torch.arange(8), torch.arange(8), indexing="ij")
     textures = torch.stack([i % 2, j % 2, (i + j) % 2, torch.full_like(i, 0.5, dtype=torch.float)])
     x = textures[labels].unsqueeze(1) + 0.3 * torch.rand(24, 1, 8, 8)
@@ -107,7 +109,7 @@ def test_every_parameter_learns_and_the_loss_falls() -> None:
 
 
 def test_weights_follow_the_generator() -> None:
-    twins = [small(base="silu", generator=torch.Generator().manual_seed(3)) for _ in range(2)]
+    twins = [small(base="silu", generator=torch.Generator().manual_seed(seed_of(3))) for _ in range(2)]
     assert all(torch.equal(a, b) for a, b in zip(*(t.parameters() for t in twins), strict=True))
 
 

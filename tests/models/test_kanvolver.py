@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 import fasterkan as fk
 
+from ..seeds import seed_of
+
 
 def alive(*args: Any, **options: Any) -> fk.KANvolver:
     """A network with no tensor at a special value, in eval mode, its batch norms having seen images."""
@@ -101,7 +103,7 @@ def test_every_parameter_learns() -> None:
 
 def test_it_learns() -> None:
     """With running means that follow: torchkan's walk away, and its eval mode is no better than chance."""
-    net = fk.KANvolver([10], image_size=8, generator=torch.Generator().manual_seed(0))
+    net = fk.KANvolver([10], image_size=8, generator=torch.Generator().manual_seed(seed_of(0)))
     x, labels = torch.rand(32, 64), torch.arange(32) % 10
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
     for _ in range(60):
@@ -113,7 +115,7 @@ def test_it_learns() -> None:
 
 
 def test_weights_start_as_torchs_layers_do() -> None:
-    net = fk.KANvolver([64, 10], generator=torch.Generator().manual_seed(1))
+    net = fk.KANvolver([64, 10], generator=torch.Generator().manual_seed(seed_of(1)))
     for tensor, fan in (
         (net.features.conv1.weight, 9),
         (net.features.conv2.weight, 144),
@@ -121,7 +123,7 @@ def test_weights_start_as_torchs_layers_do() -> None:
         (net.head.layers[0].base_weight, 1568),
     ):
         assert tensor.abs().max().item() == pytest.approx(fan**-0.5, rel=0.05)
-    again = fk.KANvolver([64, 10], generator=torch.Generator().manual_seed(1))
+    again = fk.KANvolver([64, 10], generator=torch.Generator().manual_seed(seed_of(1)))
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), again.parameters(), strict=True))
 
 

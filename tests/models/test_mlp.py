@@ -12,6 +12,8 @@ from torch import nn
 import fasterkan as fk
 from fasterkan.models.mlp import like_widths
 
+from ..seeds import seed_of
+
 
 def size(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
@@ -34,7 +36,7 @@ def test_without_activation_and_bias_it_is_a_matrix() -> None:
 
 
 def test_weights_are_drawn_by_the_generator_and_as_wide_as_linears() -> None:
-    first, second = (fk.MLP([400, 300], generator=torch.Generator().manual_seed(3)) for _ in range(2))
+    first, second = (fk.MLP([400, 300], generator=torch.Generator().manual_seed(seed_of(3))) for _ in range(2))
     assert torch.equal(first.layers[0].weight, second.layers[0].weight)
     assert first.layers[0].weight.abs().max().item() == pytest.approx(1 / 20, rel=1e-3)
     assert first.layers[0].weight.std().item() == pytest.approx(1 / 20 / 3**0.5, rel=0.02)

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 import fasterkan as fk
 
+from ..seeds import seed_of
+
 MAKE = Path(__file__).parent / "golden" / "make_peers.py"
 _spec = importlib.util.spec_from_file_location("golden_make_peers", MAKE)
 assert _spec is not None
@@ -172,7 +174,7 @@ def test_pykan_base_weights_have_their_mean() -> None:
 @pytest.mark.parametrize("name", COUNTS)
 def test_generator_and_dtype(name: str) -> None:
     first, second = (
-        fk.create_model(name, [4, 3, 2], generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+        fk.create_model(name, [4, 3, 2], generator=torch.Generator().manual_seed(seed_of(5)), dtype=torch.float64)
         for _ in range(2)
     )
     for (key, a), b in zip(first.state_dict().items(), second.state_dict().values(), strict=True):
@@ -196,9 +198,11 @@ def test_saved_and_trained_a_step(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["FastKAN", "RBFKAN", "EfficientKAN", "KALNet"])
 @pytest.mark.parametrize("given", [nn.GELU, F.gelu, "gelu", nn.GELU()], ids=["class", "function", "name", "module"])
 def test_base_activation_as_the_authors_give_it(name: str, given: Any) -> None:
-    net = fk.create_model(name, [6, 5, 3], base_activation=given, generator=torch.Generator().manual_seed(1))
-    named = fk.create_model(name, [6, 5, 3], base_activation="gelu", generator=torch.Generator().manual_seed(1))
-    silu = fk.create_model(name, [6, 5, 3], generator=torch.Generator().manual_seed(1))
+    net = fk.create_model(name, [6, 5, 3], base_activation=given, generator=torch.Generator().manual_seed(seed_of(1)))
+    named = fk.create_model(
+        name, [6, 5, 3], base_activation="gelu", generator=torch.Generator().manual_seed(seed_of(1))
+    )
+    silu = fk.create_model(name, [6, 5, 3], generator=torch.Generator().manual_seed(seed_of(1)))
     x = torch.rand(4, 6)
     torch.testing.assert_close(net(x), named(x))
     assert (net(x) - silu(x)).abs().max() > 1e-4

@@ -27,6 +27,8 @@ from fasterkan._files import sha256_of
 from fasterkan.bases import Basis, Params
 from fasterkan.models import Pretrained
 
+from ..seeds import seed_of
+
 LEARNED = RSWAF(num_grids=4, train_grid=True, train_inv_denominator=True, exponent=3.0)
 
 
@@ -561,7 +563,7 @@ def test_config_cut_at_any_length(saved: Path) -> None:
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 def test_one_flipped_bit_anywhere(saved: Path, name: str) -> None:
-    path, draw = saved / name, random.Random(0)
+    path, draw = saved / name, random.Random(seed_of(0))
     data = path.read_bytes()
     places = list(range(min(len(data), 16))) + [draw.randrange(len(data)) for _ in range(100)]
     for place in places:

@@ -7,6 +7,8 @@ import torch
 
 import fasterkan as fk
 
+from ..seeds import seed_of
+
 PRESETS = ["ChebyKAN", "EfficientKAN", "FastKAN", "FourierKAN", "KALNet", "PyKAN", "RBFKAN", "ReLUKAN", "WavKAN"]
 OWN = ["FasterKAN", "KAN", "MLP"]
 
@@ -23,9 +25,9 @@ def test_every_public_model_is_listed() -> None:
 
 @pytest.mark.parametrize("name", [*OWN, *PRESETS])
 def test_created_by_name(name: str) -> None:
-    torch.manual_seed(1)
+    torch.manual_seed(seed_of(1))
     made = fk.create_model(name.upper(), [6, 4, 3])
-    torch.manual_seed(1)
+    torch.manual_seed(seed_of(1))
     direct, x = getattr(fk, name)([6, 4, 3]), torch.rand(5, 6)
     assert type(made) is type(direct)
     assert torch.equal(made(x), direct(x))

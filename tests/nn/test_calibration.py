@@ -18,6 +18,8 @@ from fasterkan import KAN, RSWAF, FasterKAN, FeatureNorm, KANLinear, calibrate, 
 from fasterkan.bases import Basis, Params
 from fasterkan.nn import FeatureScaling
 
+from ..seeds import seed_of
+
 NO_NORM = 'no layer has a feature norm; make the model with norm="feature"'
 FINE = RSWAF(num_grids=64, grid_range=(-1.0, 1.0))
 
@@ -463,7 +465,7 @@ def share(rank: int, x: Tensor) -> Tensor:
 def _worker(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    torch.manual_seed(0)
+    torch.manual_seed(seed_of(0))
     x = torch.randn(60, 3)
     first, second, third = kan(), kan(), kan()
     first(share(rank, x))

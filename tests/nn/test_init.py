@@ -10,12 +10,14 @@ import torch
 import fasterkan as fk
 from fasterkan.nn.init import Distribution, critical_gain, second_moments, weight_std
 
+from ..seeds import seed_of
+
 
 @pytest.mark.parametrize("norm", ["layer", "rms"])
 @pytest.mark.parametrize("depth", [2, 5, 10, 20])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_activations_and_gradients_keep_their_size(norm: str, depth: int, seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed_of(seed))
     net = fk.KAN([256] * (depth + 1), norm=norm, generator=generator)
     x = torch.randn(512, 256, generator=generator).requires_grad_()
     y = net(x)
@@ -69,7 +71,7 @@ def test_functions_that_miss_the_data_are_refused() -> None:
 
 def test_generator_decides_every_weight() -> None:
     def make(seed: int) -> torch.Tensor:
-        return fk.KANLinear(5, 4, base="silu", generator=torch.Generator().manual_seed(seed)).weight
+        return fk.KANLinear(5, 4, base="silu", generator=torch.Generator().manual_seed(seed_of(seed))).weight
 
     assert torch.equal(make(3), make(3))
     assert not torch.equal(make(3), make(4))
@@ -103,7 +105,7 @@ def test_fine_grids_are_in_use(family: str, num_grids: int) -> None:
 @pytest.mark.parametrize("family", ORDERED)
 def test_edges_start_smooth_on_a_fine_grid(family: str, count: int) -> None:
     """Var y = 1, and E f'^2 / E f^2 as with 8 bumps (6.5); with independent weights it was 2200 to 12000 at K = 128."""
-    basis, generator = ORDERED[family](count), torch.Generator().manual_seed(0)
+    basis, generator = ORDERED[family](count), torch.Generator().manual_seed(seed_of(0))
     layer = fk.KANLinear(40, 60, basis, norm=fk.FeatureNorm("range"), dtype=torch.float64, generator=generator)
     x = torch.rand(400, 40, dtype=torch.float64, generator=generator)
     layer.calibrate(x)
@@ -119,10 +121,12 @@ def test_edges_start_smooth_on_a_fine_grid(family: str, count: int) -> None:
 @pytest.mark.parametrize("family", ORDERED)
 def test_up_to_eight_functions_start_independent(family: str) -> None:
     def weight() -> torch.Tensor:
-        return fk.KANLinear(5, 4, ORDERED[family](8), norm=None, generator=torch.Generator().manual_seed(3)).weight
+        return fk.KANLinear(
+            5, 4, ORDERED[family](8), norm=None, generator=torch.Generator().manual_seed(seed_of(3))
+        ).weight
 
     expected = torch.empty(4, 5, 8).normal_(
-        std=weight_std(ORDERED[family](8), 5, Distribution()), generator=torch.Generator().manual_seed(3)
+        std=weight_std(ORDERED[family](8), 5, Distribution()), generator=torch.Generator().manual_seed(seed_of(3))
     )
     assert torch.equal(weight(), expected)
 

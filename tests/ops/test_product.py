@@ -9,6 +9,8 @@ from fasterkan import KANLinear
 from fasterkan.ops import product
 from fasterkan.ops.product import LEAST, convolution_is_faster, rows_gradient, rows_product
 
+from ..seeds import seed_of
+
 
 @pytest.fixture(params=["product", "convolution"])
 def form(request, monkeypatch):
@@ -60,7 +62,7 @@ def test_where_it_is_chosen(monkeypatch, rows, outputs, dtype, slow, expected):
 
 
 def test_a_whole_layer(form):
-    torch.manual_seed(0)
+    torch.manual_seed(seed_of(0))
     layer, x = KANLinear(50, 70), torch.randn(33, 50)
     exact = KANLinear(50, 70, dtype=torch.float64)
     exact.load_state_dict(layer.state_dict())

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from ..seeds import seed_of
+
 
 @pytest.fixture(scope="module")
 def study(script):
@@ -71,7 +73,7 @@ def rows_tested(split):
 
 
 def test_the_scale_knows_the_training_rows_alone(tasks):
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed_of(0))
     x, y = random.normal(5, 3, (30, 4)), random.normal(-2, 7, (30, 1))
     train, validation, test = np.split(np.arange(30), [20, 25])
     before = tasks.standardised(x, y, train, validation, test)
@@ -124,7 +126,7 @@ def small(tasks, classes=False):
     """A task of 3 x 80 rows of two columns."""
 
     def data(seed):
-        x = 2 * torch.rand(240, 2, generator=torch.Generator().manual_seed(seed)) - 1
+        x = 2 * torch.rand(240, 2, generator=torch.Generator().manual_seed(seed_of(seed))) - 1
         y = (x[:, 0] > 0).long() if classes else x[:, :1] * 0.5
         return [tasks.Split(*(tasks.Rows(x[i : i + 80], y[i : i + 80]) for i in (0, 80, 160)))]
 

@@ -15,9 +15,11 @@ from fasterkan._files import sha256_of
 from fasterkan.train import Checkpoints, RunFolderError, Snapshot
 from fasterkan.train.checkpoint import read
 
+from ..seeds import seed_of
+
 
 def snapshot(step, size=50):
-    generator = torch.Generator().manual_seed(step)
+    generator = torch.Generator().manual_seed(seed_of(step))
     weights = {"a": torch.rand(size, generator=generator), "b.c": torch.tensor([step, 2**40])}
     return Snapshot(step, {"lr": 0.1, "epochs": []}, {"model": weights, "random": {"cpu": torch.get_rng_state()}})
 
@@ -78,7 +80,7 @@ def flip(data):
 
 @pytest.mark.parametrize(("spoil", "times"), [(cut, 50), (flip, 200)])
 def test_damage_is_named_and_the_former_one_used(tmp_path, caplog, spoil, times):
-    random.seed(0)
+    random.seed(seed_of(0))
     store = Checkpoints(tmp_path / "c")
     store.save(snapshot(1))
     place = store.save(snapshot(2))

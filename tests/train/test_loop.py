@@ -25,11 +25,13 @@ from fasterkan.train import (
 )
 from fasterkan.train.loop import resolve_device
 
+from ..seeds import seed_of
+
 CONFIG = TrainConfig(layers=(64, 8, 4), lr=1e-2, batch_size=50, epochs=3, warmup=0.2, device="cpu")
 
 
 def small_net(seed=0):
-    return fk.FasterKAN([64, 8, 4], num_grids=4, generator=torch.Generator().manual_seed(seed))
+    return fk.FasterKAN([64, 8, 4], num_grids=4, generator=torch.Generator().manual_seed(seed_of(seed)))
 
 
 def fit(corners, model=None, observers=(), **changes):
@@ -196,7 +198,7 @@ def test_fp16_suggests_another_precision(corners):
 
 
 def test_feature_norms_are_calibrated_and_followed(corners):
-    model = fk.KAN([64, 8, 4], norm="feature", generator=torch.Generator().manual_seed(0))
+    model = fk.KAN([64, 8, 4], norm="feature", generator=torch.Generator().manual_seed(seed_of(0)))
     _, result = fit(corners, model)
     assert result.best.validation_accuracy > 0.97
     assert not torch.equal(model.layers[0].norm.scale, torch.ones(64))
@@ -257,7 +259,7 @@ def test_a_fasterkanvolver_learns(corners, optimizer):
         return ImageDataset(images, data.labels, data.classes, data.name)
 
     config = TrainConfig(lr=1e-2, batch_size=40, epochs=4, ema=0.8, optimizer=optimizer, device="cpu", elastic=0.5)
-    model = fk.FasterKANvolver([4], image_size=16, generator=torch.Generator().manual_seed(0))
+    model = fk.FasterKANvolver([4], image_size=16, generator=torch.Generator().manual_seed(seed_of(0)))
     result = train(model, bigger(corners(200)), bigger(corners(100, seed=1)), config)
     assert result.best.validation_accuracy > 0.9
 

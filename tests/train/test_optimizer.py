@@ -10,15 +10,17 @@ import fasterkan as fk
 from fasterkan.train import TrainConfig
 from fasterkan.train.optimizer import Stepper
 
+from ..seeds import seed_of
+
 CPU = torch.device("cpu")
 
 
 def small_net():
-    return fk.FasterKAN([6, 5, 3], generator=torch.Generator().manual_seed(0))
+    return fk.FasterKAN([6, 5, 3], generator=torch.Generator().manual_seed(seed_of(0)))
 
 
 def batch(rows=16):
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(seed_of(1))
     return torch.rand(rows, 6, generator=generator), torch.randint(3, (rows,), generator=generator)
 
 

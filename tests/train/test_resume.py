@@ -10,11 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from fasterkan.train import Observer, RunFolder, RunFolderError, TrainConfig, TrainingInterrupted, evaluate, run
+
+from ..seeds import seed_of
 
 CONFIG = TrainConfig(
     dataset="corners", layers=(64, 8, 4), num_grids=4, lr=1e-2, batch_size=50, epochs=3, device="cpu", keep="last"
@@ -232,7 +235,7 @@ PROGRAM = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 import torch
-from conftest import draw_corners
+from tests.train.conftest import draw_corners
 import fasterkan.train.runs as runs
 from fasterkan.train import Observer, RunFolder, TrainConfig
 
@@ -254,8 +257,8 @@ KILLED = dataclasses.replace(CONFIG, epochs=20, checkpoint_minutes=1e-9, ema=0.9
 
 
 def start(folder, how, pause):
-    here = os.path.dirname(__file__)  # noqa: PTH120
-    command = [sys.executable, "-c", PROGRAM, here, str(folder), how, repr(KILLED.to_dict()), str(pause)]
+    root = str(Path(__file__).parents[2])
+    command = [sys.executable, "-c", PROGRAM, root, str(folder), how, repr(KILLED.to_dict()), str(pause)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
@@ -265,7 +268,7 @@ def test_sigkill(tmp_path, kills, pause):
     """A run of 160 steps, each followed by a pause and a checkpoint, is killed at random moments and resumed."""
     run(KILLED, tmp_path / "through")
     folder = tmp_path / "killed"
-    random.seed(0)
+    random.seed(seed_of(0))
     for number in range(kills):
         process = start(folder, "resume" if number else "begin", pause)
         assert process.stdout.readline() == "begun\n"

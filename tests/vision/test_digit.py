@@ -11,6 +11,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from fasterkan.vision import ImageError, digit_from_image
 
+from ..seeds import seed_of
+
 
 def distance(one, other):
     """Mean absolute difference in units of the first one's mean ink, at the best of the shifts by one pixel."""
@@ -32,7 +34,7 @@ def lit(image, sides, noise=0.0, seed=0):
     """The image under light that falls from 1 at one corner to `1 - sides` at the opposite one."""
     height, width = image.size[::-1]
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
-    grain = np.random.default_rng(seed).normal(0, noise, (height, width))
+    grain = np.random.default_rng(seed_of(seed)).normal(0, noise, (height, width))
     values = np.asarray(image) / 255 * (1 - sides * (x + y) / 2) + grain
     return Image.fromarray((values.clip(0, 1) * 255).astype(np.uint8))
 

@@ -14,6 +14,8 @@ import fasterkan as fk
 from fasterkan.data import mnist
 from fasterkan.vision import digit_from_image
 
+from ..seeds import seed_of
+
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 
@@ -29,7 +31,7 @@ def load(path):
 @pytest.fixture(scope="module")
 def model():
     """[784, 64, 10] after three epochs on 20,000 images; it gets about 95 % of the test images right."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed_of(0))
     data = mnist("train")
     x, labels = data.as_float()[:20_000], data.labels[:20_000]
     net = fk.FasterKAN([784, 64, 10], inv_denominator=3.0, norm_gain=0.3)
@@ -46,7 +48,7 @@ def model():
 def digits():
     """One hundred test images of MNIST, drawn at random, and their labels."""
     data = mnist("test")
-    rows = torch.from_numpy(np.random.default_rng(0).choice(len(data), 100, replace=False))
+    rows = torch.from_numpy(np.random.default_rng(seed_of(0)).choice(len(data), 100, replace=False))
     return data.images[rows], data.labels[rows]
 
 
@@ -58,7 +60,7 @@ def classes(model, pixels):
 def test_100_photographs(model, digits, tmp_path):
     photograph = load(ROOT / "benchmarks" / "_photographs.py").photograph
     images, labels = digits
-    rng, pixels = np.random.default_rng(1), []
+    rng, pixels = np.random.default_rng(seed_of(1)), []
     for image in images:
         path = tmp_path / "photograph.jpg"
         photograph(image.numpy(), rng).save(path, quality=90)
@@ -72,7 +74,9 @@ def test_100_photographs(model, digits, tmp_path):
 def test_the_photographs_are_not_easy(digits):
     """Scaled to 28 x 28 as they are, they are nothing like the digits: the preparation has something to do."""
     module = load(ROOT / "benchmarks" / "_photographs.py")
-    photographs = [module.photograph(image.numpy(), np.random.default_rng(i)) for i, image in enumerate(digits[0])]
+    photographs = [
+        module.photograph(image.numpy(), np.random.default_rng(seed_of(i))) for i, image in enumerate(digits[0])
+    ]
     assert {p.size for p in photographs} == {(200, 300)}
     grey = np.stack([np.asarray(p.convert("L"), dtype=np.float64) for p in photographs])
     assert np.median(grey) > 100

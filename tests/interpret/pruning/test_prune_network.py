@@ -11,13 +11,15 @@ from fasterkan.interpret.pruning.loss import criterion_of
 from fasterkan.interpret.pruning.masks import Masked, close, full_masks, means_of
 from fasterkan.interpret.pruning.residuals import Residuals
 
+from ...seeds import seed_of
+
 TERMS = (lambda x: torch.sin(3 * x), torch.square, torch.tanh, lambda x: x)
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_inputs_that_play_no_part_are_found_and_no_other(fitted, seed):
     """Five columns, two of them idle; the others explain different shares of y, the least 2 % or more."""
-    torch.manual_seed(seed)
+    torch.manual_seed(seed_of(seed))
     order = torch.randperm(5).tolist()
     used, idle = order[:3], sorted(order[3:])
     sizes = [1.0, 0.6, 0.35]
@@ -201,7 +203,7 @@ def test_a_constant_target_beside_another_does_not_keep_the_network(fitted):
 
 def test_a_huber_fit_is_pruned_by_its_own_loss():
     """A twentieth of the rows is far off; the squared error sees nothing but them."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed_of(0))
     x = torch.rand(400, 3, dtype=torch.float64, generator=generator) * 2 - 1
     truth = torch.sin(3 * x[:, 0]) + x[:, 1] ** 2
     y = truth.clone()
