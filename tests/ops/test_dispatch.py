@@ -166,7 +166,7 @@ def test_situation_sees_transforms_and_tangents() -> None:
     x = torch.randn(3)
 
     def look(v: torch.Tensor) -> torch.Tensor:
-        seen.append(Situation.of((v,)))
+        seen.append(Situation.of(v))
         return v.sum()
 
     look(x)

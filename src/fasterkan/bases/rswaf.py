@@ -114,7 +114,7 @@ class RSWAF(_Centred):
     def evaluate_for_vjp(self, z: Tensor, params: Params) -> tuple[Tensor, tuple[Tensor, ...]]:
         if self.exponent != 2:
             return super().evaluate_for_vjp(z, params)
-        offset = _finite(z).unsqueeze(-1) - params["grid"]  # [..., I, K]
+        offset = z.unsqueeze(-1) - params["grid"]  # [..., I, K]; where it is infinite, s and phi are 0
         s = offset.abs().mul_(_rate(params)).sigmoid_()
         return torch.addcmul(s, s, s, value=-1).mul_(4), (offset, s)
 
@@ -138,7 +138,7 @@ class RSWAF(_Centred):
             found["grid"] = total(slope.flatten(0, -3) * -rate, params["grid"])
         if "inv_denominator" in wrt:
             inv_denominator = params["inv_denominator"]
-            moment = slope.mul_(offset).sum(-1) * (-2 * inv_denominator.sign())  # [..., I]
+            moment = slope.mul_(_finite(offset)).sum(-1) * (-2 * inv_denominator.sign())  # [..., I]
             found["inv_denominator"] = total(moment.flatten(0, -2), inv_denominator)
         return dz, found
 

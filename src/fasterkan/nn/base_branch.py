@@ -20,7 +20,7 @@ def _identity(x: Tensor) -> Tensor:
 
 def silu(x: Tensor) -> Tensor:
     """x sigmoid(x): torch's kernel, whose backward knows no forward mode, or under transforms the formula."""
-    situation = Situation.of((x,))
+    situation = Situation.of(x)
     return x * torch.sigmoid(x) if situation.transformed or situation.dual else F.silu(x)
 
 

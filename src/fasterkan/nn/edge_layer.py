@@ -208,6 +208,8 @@ class EdgeLayer(KANLayer):
 
     def check_input(self, x: Tensor) -> None:
         """Raise TypeError or ValueError unless the layer can take x."""
+        if type(x) is Tensor and x.dim() and x.shape[-1] == self.input_width and x.dtype == self.weight.dtype:
+            return
         self._check_tensor(x)
         if x.dim() == 0 or x.shape[-1] != self.input_width:
             got = f"{x.shape[-1]} features" if x.dim() else "no dimension"

@@ -150,7 +150,7 @@ class FeatureScaling(nn.Module):
 
 def _is_plain_eager(x: Tensor) -> bool:
     """Nobody traces, transforms or captures the call: the only place where statistics may be gathered."""
-    if Situation.of((x,)).obstacle or x.is_meta:
+    if Situation.of(x).obstacle or x.is_meta:
         return False
     return not (x.is_cuda and torch.cuda.is_current_stream_capturing())
 

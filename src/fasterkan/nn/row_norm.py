@@ -14,6 +14,9 @@ from ..bases import Basis
 from ..ops import row_norm
 from .init import Distribution, critical_gain
 
+_EXACT = (torch.float32, torch.float64)
+"""The dtypes in which rows are normed; others are made float32 first."""
+
 
 @dataclasses.dataclass(frozen=True)
 class _RowNormDescription:
@@ -140,17 +143,20 @@ class RowNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return z [..., I], float32 (float64 for float64)."""
+        center, eps = isinstance(self.description, LayerNorm), self.description.eps
+        weight, bias, kept = self.weight, self.bias, self.absent_values
+        if kept is None and x.dtype == weight.dtype and x.dtype in _EXACT:
+            return row_norm(x, weight, bias, eps, center=center)
         dtype = torch.promote_types(x.dtype, torch.float32)
-        bias = None if self.bias is None else self.bias.to(dtype)
-        center = isinstance(self.description, LayerNorm)
-        x, weight = x.to(dtype), self.weight.to(dtype)
-        if self.absent_values is None:
-            return row_norm(x, weight, bias, self.description.eps, center=center)
-        absent = self.absent_values.to(dtype)
+        bias = None if bias is None else bias.to(dtype)
+        x, weight = x.to(dtype), weight.to(dtype)
+        if kept is None:
+            return row_norm(x, weight, bias, eps, center=center)
+        absent = kept.to(dtype)
         whole = torch.cat([x, absent.expand(*x.shape[:-1], -1)], -1)
         weight = torch.cat([weight, torch.ones_like(absent)])
         bias = None if bias is None else torch.cat([bias, torch.zeros_like(absent)])
-        return row_norm(whole, weight, bias, self.description.eps, center=center)[..., : x.shape[-1]]
+        return row_norm(whole, weight, bias, eps, center=center)[..., : x.shape[-1]]
 
     def extra_repr(self) -> str:
         return f"{self.description}, in_features={self.weight.numel()}"

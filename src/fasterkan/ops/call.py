@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,8 +13,7 @@ from .conv_reference import ConvGeometry
 from .situation import Situation
 
 
-@dataclasses.dataclass(frozen=True)
-class LinearCall:
+class LinearCall(NamedTuple):
     """y[..., o] = sum_ik weight[o, i, k] phi_k(norm(x)[..., i]) + bias[o], phi_oik where `basis.per_edge`."""
 
     x: Tensor
@@ -37,8 +36,7 @@ class LinearCall:
         return z, in_dtype(self.params, z.dtype)
 
 
-@dataclasses.dataclass(frozen=True)
-class ConvCall:
+class ConvCall(NamedTuple):
     """y[n, o, p] = sum_ckj weight[o, c, k, j] phi_k(z[n, s p + d j, c]) + bias[o], z = pad(norm(x))."""
 
     x: Tensor
@@ -74,9 +72,12 @@ def normalised(x: Tensor, norm: Callable[[Tensor], Tensor] | None) -> Tensor:
     z = x if norm is None else norm(x)
     if z.shape != x.shape:
         raise ValueError(f"the norm made {tuple(z.shape)} of {tuple(x.shape)}; it must keep the shape")
-    return z.to(torch.promote_types(z.dtype, torch.float32))
+    return z if z.dtype in _EXACT else z.to(torch.promote_types(z.dtype, torch.float32))
+
+
+_EXACT = (torch.float32, torch.float64)
 
 
 def in_dtype(params: Params, dtype: torch.dtype) -> Params:
     """Return the tensors in a dtype."""
-    return {name: tensor.to(dtype) for name, tensor in params.items()}
+    return {name: tensor if tensor.dtype == dtype else tensor.to(dtype) for name, tensor in params.items()}

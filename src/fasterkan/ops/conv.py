@@ -10,6 +10,7 @@ from ..bases import Basis, Params
 from .call import ConvCall
 from .conv_reference import ConvGeometry
 from .dispatch import choose
+from .linear import differentiable
 from .paths import CONV_PATHS
 from .situation import Situation
 
@@ -60,6 +61,5 @@ def conv_call(
     pad: Callable[[Tensor], Tensor] | None = None,
 ) -> ConvCall:
     """Return the call of `kan_conv`, with who is looking at it."""
-    own = getattr(norm, "parameters", None)
-    situation = Situation.of((x, weight, bias, *params.values(), *(() if own is None else own())))
+    situation = Situation.of(x, differentiable(weight, bias, params, norm))
     return ConvCall(x, norm, pad, weight, bias, basis, params, geometry, situation)

@@ -48,7 +48,7 @@ class _ImageChunks:
         sizes = self.geometry.output_sizes(z.shape[1:-1], weight.shape[3:])
         y = torch.empty(z.shape[0], *sizes, weight.shape[0], dtype=dtype, device=z.device).movedim(-1, 1)
         kept: tuple[Tensor, ...] = ()
-        differentiated = needs.get("z") or any(needs[k] for k in params)
+        differentiated = bool(needs) and (needs["z"] or any(needs[k] for k in params))
         for images in _chunks(z, self.basis):
             phi, saved = self.basis.evaluate_for_vjp(z[images], params)
             y[images] = self.geometry.convolve(as_panel(phi.to(dtype)), w, b)

@@ -25,7 +25,10 @@ class LeanOperation(Protocol):
     def forward(
         self, z: Tensor, weight: Tensor, bias: Tensor | None, params: Params, dtype: torch.dtype, needs: Needs
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return y in `dtype`, and what `gradients` can use again; called without a graph."""
+        """Return y in `dtype`, and what `gradients` can use again; called without a graph.
+
+        `needs` is empty where no gradient will be asked for.
+        """
 
     def gradients(
         self,
@@ -46,12 +49,15 @@ class LeanOperation(Protocol):
 def lean(operation: LeanOperation, z: Tensor, weight: Tensor, bias: Tensor | None, params: Params) -> Tensor:
     """Return y of an operation, differentiable; autograd is left out where nothing is to be learned."""
     tensors = (z, weight, bias, *params.values())
-    if not (torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)):
-        dtype = operand_dtype(weight)
-        with torch.no_grad(), no_autocast(z):
-            return operation.forward(z, weight, bias, params, dtype, dict.fromkeys(params, False))[0]
-    y: Tensor = _Lean.apply(operation, tuple(params), *tensors)
-    return y
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
+        y: Tensor = _Lean.apply(operation, tuple(params), *tensors)
+        return y
+    autocast = autocast_dtype(z)
+    dtype = weight.dtype if autocast is None or weight.dtype == torch.float64 else autocast
+    if autocast is None:
+        return operation.forward(z, weight, bias, params, dtype, {})[0]
+    with torch.autocast(z.device.type, enabled=False):
+        return operation.forward(z, weight, bias, params, dtype, {})[0]
 
 
 def operand_dtype(weight: Tensor) -> torch.dtype:
@@ -87,7 +93,7 @@ class _Lean(torch.autograd.Function):
         params, kept = dict(zip(ctx.names, rest, strict=False)), tuple(rest[len(ctx.names) :])
         with no_autocast(z):
             dbias = operation.bias_gradient(dy, ctx.bias_dtype) if ctx.needs["bias"] else None
-            if torch.is_grad_enabled() or Situation.of((dy,)).transformed:
+            if torch.is_grad_enabled() or Situation.of(dy).transformed:
                 grads = _formula_gradients(operation, z, weight, params, dy, ctx.dtype, ctx.needs)
             else:
                 grads = operation.gradients(z, weight, params, kept, dy, ctx.dtype, ctx.needs)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..bases import Basis, Params
 from .call import LinearCall
@@ -53,6 +53,14 @@ def linear_call(
     norm: Callable[[Tensor], Tensor] | None = None,
 ) -> LinearCall:
     """Return the call of `kan_linear`, with who is looking at it."""
-    own = getattr(norm, "parameters", None)
-    situation = Situation.of((x, weight, bias, *params.values(), *(() if own is None else own())))
+    situation = Situation.of(x, differentiable(weight, bias, params, norm))
     return LinearCall(x, norm, weight, bias, basis, params, situation)
+
+
+def differentiable(
+    weight: Tensor, bias: Tensor | None, params: Params, norm: Callable[[Tensor], Tensor] | None
+) -> Iterator[Tensor | None]:
+    """Yield all tensors of a call but x."""
+    yield from (weight, bias, *params.values())
+    if isinstance(norm, nn.Module):
+        yield from norm.parameters()

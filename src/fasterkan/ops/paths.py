@@ -14,6 +14,7 @@ from .conv_reference import kan_conv_reference
 from .edges import kan_linear_edges
 from .recompute import kan_linear_recompute
 from .reference import kan_linear_reference
+from .situation import PLAIN
 
 Call = TypeVar("Call")
 
@@ -34,7 +35,7 @@ class Path(Generic[Call]):
 
 def _lean_refuses(call: LinearCall | ConvCall) -> str | None:
     """What no lean path can do."""
-    if obstacle := call.situation.obstacle:
+    if call.situation is not PLAIN and (obstacle := call.situation.obstacle):
         return obstacle
     kind = call.x.device.type
     return None if kind in ("cpu", "cuda", "meta") else f"{kind} takes the formula"

@@ -41,10 +41,10 @@ def rows_gradient(dy: Tensor, weight: Tensor) -> Tensor:
 def convolution_is_faster(rows: Tensor, weight: Tensor) -> bool:
     """Whether the products of N rows with a weight [O, C] are better made as convolutions."""
     return (
-        rows.device.type == "cpu"
-        and rows.dtype == torch.float32
+        rows.shape[0] * weight.numel() >= LEAST
         and weight.shape[0] >= _LEAST_OUTPUTS
-        and rows.shape[0] * weight.numel() >= LEAST
+        and rows.dtype == torch.float32
+        and rows.device.type == "cpu"
         and slow_products()
     )
 

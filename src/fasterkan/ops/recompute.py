@@ -52,15 +52,17 @@ class _RowChunks:
     def forward(
         self, z: Tensor, weight: Tensor, bias: Tensor | None, params: Params, dtype: torch.dtype, needs: Needs
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        w = weight.flatten(1).to(dtype)  # [O, I*K]
-        chunks = list(_chunks(z, weight))
-        if len(chunks) == 1:
+        w = weight.flatten(1)  # [O, I*K]
+        w = w if w.dtype == dtype else w.to(dtype)
+        step = _rows_at_once(z, weight)
+        if step >= z.shape[0]:
             phi, saved = self.basis.evaluate_for_vjp(z, params)
-            y = rows_product(phi.flatten(1).to(dtype), w)
-            kept = self._kept(phi, saved, params, needs)
+            panel = phi.flatten(1)
+            y = rows_product(panel if panel.dtype == dtype else panel.to(dtype), w)
+            kept = self._kept(phi, saved, params, needs) if needs else ()
         else:
             kept, y = (), torch.empty(z.shape[0], weight.shape[0], dtype=dtype, device=z.device)  # [N, O]
-            for rows in chunks:
+            for rows in _slices(z, step):
                 phi, _ = self.basis.evaluate_for_vjp(z[rows], params)
                 y[rows] = rows_product(phi.flatten(1).to(dtype), w)
         return y if bias is None else y.add_(bias), kept
@@ -69,9 +71,9 @@ class _RowChunks:
         """What of a small basis is kept for the gradients that are needed."""
         if phi.numel() * phi.element_size() > KEEP_BYTES:
             return ()
-        if needs.get("z") or any(needs[k] for k in params):
+        if needs["z"] or any(needs[k] for k in params):
             return (phi, *saved)
-        return (phi,) if needs.get("weight") else ()
+        return (phi,) if needs["weight"] else ()
 
     def gradients(
         self,
@@ -89,7 +91,7 @@ class _RowChunks:
         dz = torch.empty_like(z) if needs["z"] else None
         dweight: Tensor | None = None
         dparams = {k: torch.zeros_like(params[k], dtype=z.dtype) for k in params if needs[k]}
-        for rows in _chunks(z, weight):
+        for rows in _slices(z, _rows_at_once(z, weight)):
             phi, saved = (kept[0], kept[1:]) if kept else self.basis.evaluate_for_vjp(z[rows], params)  # phi [n, I, K]
             if needs["weight"]:
                 dweight = _add_product(dweight, dy[rows].t(), phi.flatten(1).to(dtype), z.dtype)
@@ -117,8 +119,12 @@ def _add_product(total: Tensor | None, a: Tensor, b: Tensor, dtype: torch.dtype)
     return total.add_(a @ b)
 
 
-def _chunks(z: Tensor, weight: Tensor) -> Iterator[slice]:
-    """The rows of z in slices whose basis has at most `CHUNK_BYTES`."""
+def _rows_at_once(z: Tensor, weight: Tensor) -> int:
+    """How many rows' basis has at most `CHUNK_BYTES`, or 1."""
     budget = CHUNK_BYTES.get(z.device.type, CHUNK_BYTES["cuda"])
-    step = max(1, budget // max(1, weight[0].numel() * z.element_size()))
+    return max(1, budget // max(1, weight.shape[1] * weight.shape[2] * z.element_size()))
+
+
+def _slices(z: Tensor, step: int) -> Iterator[slice]:
+    """The rows of z in slices of so many."""
     return (slice(start, start + step) for start in range(0, z.shape[0], step))

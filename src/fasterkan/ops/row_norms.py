@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .situation import Situation, fresh, no_autocast
+from .situation import PLAIN, Situation, fresh, no_autocast
 
 PRESCALE = 2.0**-24
 """Both norms are scaled by a power of two first: exact, and the squares of 1e18 no longer overflow when summed."""
@@ -28,14 +28,19 @@ def row_norm(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, *, cent
         eps: in units of x squared.
         center: m is the mean of the row (LayerNorm); else 0 (RMSNorm).
     """
-    situation = Situation.of((x, weight, bias))
+    situation = Situation.of(x, (weight, bias))
     if situation.compiling:
         return _fused(x, weight, bias, eps, center)
-    if situation.transformed or situation.dual:
+    if situation is not PLAIN:
         return _formula(x, weight, bias, eps, center)
+    if not (torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias))):
+        with no_autocast(x):
+            return _fused(x, weight, bias, eps, center)
+    if x.dim() == 2:
+        z: Tensor = _RowNorm.apply(x, weight, bias, eps, center)
+        return z
     rows = x.reshape(x.shape[:-1].numel(), x.shape[-1])  # [N, I]
-    z: Tensor = _RowNorm.apply(rows, weight, bias, eps, center)
-    return z.view(x.shape)
+    return _RowNorm.apply(rows, weight, bias, eps, center).view(x.shape)
 
 
 def _fused(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, center: bool) -> Tensor:
@@ -78,7 +83,7 @@ class _RowNorm(torch.autograd.Function):
     def backward(ctx: Any, dz: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, bias, *moments = ctx.saved_tensors
         needs = ctx.needs_input_grad[:3]
-        if torch.is_grad_enabled() or Situation.of((dz,)).transformed:
+        if torch.is_grad_enabled() or Situation.of(dz).transformed:
             return *_formula_grads(x, weight, bias, ctx.eps, ctx.center, dz, needs), None, None
         if not ctx.center:
             return *_rms_grads(x, weight, ctx.eps, dz, needs), None, None, None

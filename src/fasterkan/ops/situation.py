@@ -33,22 +33,28 @@ class Situation:
     """An input carries a forward-mode tangent."""
 
     @classmethod
-    def of(cls, tensors: Iterable[Tensor | None]) -> Situation:
-        """Look at the call at hand; `tensors` are all that it may be differentiated by."""
+    def of(cls, x: Tensor, others: Iterable[Tensor | None] = ()) -> Situation:
+        """Look at the call at hand.
+
+        Args:
+            x: what the call is about.
+            others: what else it may be differentiated by; looked at only where forward mode is active.
+        """
         if torch.compiler.is_compiling() or torch.jit.is_tracing():
             return _COMPILING
-        if transform_is_active():
+        if transform_is_active() or is_batched_gradient(x):
             return _TRANSFORMED
-        known = [t for t in tensors if t is not None]
-        if any(map(is_batched_gradient, known)):
-            return _TRANSFORMED
-        if forward_mode_is_active() and any(forward_ad.unpack_dual(t).tangent is not None for t in known):
-            return _DUAL
+        if forward_mode_is_active():
+            known = (t for t in (x, *others) if t is not None)
+            if any(forward_ad.unpack_dual(t).tangent is not None for t in known):
+                return _DUAL
         return PLAIN
 
     @property
     def obstacle(self) -> str | None:
         """Why only the formula itself may be computed; None in a plain eager call."""
+        if self is PLAIN:
+            return None
         if self.compiling:
             return "the formula is traced by torch.compile, export or jit.trace"
         if self.transformed:

@@ -76,13 +76,12 @@ def test_outputs_are_the_originals(name: str, tmp_path: Path) -> None:
 
 def test_what_only_a_whole_model_tells(tmp_path: Path) -> None:
     learned, plain, images, first = (
-        import_checkpoint(unpacked(name, tmp_path)).to_config()
-        for name in ("fasterkan", "one-module", "volver", "first")
+        import_checkpoint(unpacked(name, tmp_path)) for name in ("fasterkan", "one-module", "volver", "first")
     )
-    assert (learned["train_grid"], learned["train_inv_denominator"]) == (True, True)
-    assert (plain["train_grid"], plain["train_inv_denominator"]) == (False, False)
-    assert (images["in_channels"], images["image_size"]) == (2, [18, 20])
-    assert first["inv_denominator"] == 2.0
+    assert (learned.basis.train_grid, learned.basis.train_inv_denominator) == (True, True)
+    assert (plain.basis.train_grid, plain.basis.train_inv_denominator) == (False, False)
+    assert (images.in_channels, images.image_size) == (2, (18, 20))
+    assert first.basis.inv_denominator == 2.0
 
 
 def test_what_is_said_counts_more(tmp_path: Path) -> None:
