@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import os
 import subprocess
@@ -159,6 +160,108 @@ def test_the_layer_rule_sees_the_root_import_an_application():
 )
 def test_the_statement_rule_sees(text, found):
     assert forbidden_statements(text, "m") == found
+
+
+# Circles, doors and private names.
+
+
+def module_graph() -> dict[str, set[str]]:
+    """Which modules each module imports, anywhere in its text; `from package import name` counts as the package."""
+    modules = {module_name(path): path for path in FILES}
+    graph: dict[str, set[str]] = {name: set() for name in modules}
+    for name, path in modules.items():
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        for _, target in imported(ast.parse(path.read_text()), package):
+            found = target if target in modules else target.rpartition(".")[0]
+            if found in modules and found != name:
+                graph[name].add(found)
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The sets of modules that import each other, each in alphabetical order (Tarjan's algorithm)."""
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        order[node] = low[node] = len(order)
+        stack.append(node)
+        for other in graph[node]:
+            if other not in order:
+                visit(other)
+            if other in stack:
+                low[node] = min(low[node], low[other])
+        if low[node] == order[node]:
+            component = stack[stack.index(node) :]
+            del stack[stack.index(node) :]
+            if len(component) > 1:
+                found.append(sorted(component))
+
+    for node in graph:
+        if node not in order:
+            visit(node)
+    return found
+
+
+def private_names(text: str) -> list[str]:
+    """Names of torch with a part that begins with one underscore, such as torch._C, by attribute or by import."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        parts: list[str] = []
+        if isinstance(node, ast.Attribute):
+            parts = ast.unparse(node).split(".")
+            if parts[0] in {"nn", "F", "forward_ad"}:
+                parts = ["torch", *parts]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "torch":
+            parts = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            parts = next((a.name.split(".") for a in node.names if a.name.startswith("torch.")), [])
+        if parts[:1] == ["torch"] and any(p.startswith("_") and not p.startswith("__") for p in parts):
+            found.append(".".join(parts))
+    return found
+
+
+def test_no_module_imports_itself_round_a_circle():
+    assert circles(module_graph()) == []
+
+
+def test_the_circle_rule_sees():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()}) == [["a", "b", "c"]]
+    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_no_function_hides_a_module(path):
+    name = module_name(path)
+    if name == "fasterkan" or path.stem == "__main__":
+        return
+    module = importlib.import_module(name)
+    parent, _, leaf = name.rpartition(".")
+    assert getattr(sys.modules[parent], leaf) is module, f"{name} cannot be reached: its package has another {leaf}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_private_names_of_torch_stand_in_one_module(path):
+    found = private_names(path.read_text())
+    assert bool(found) == (module_name(path) == "fasterkan._torch"), found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("import torch\ntorch._C.f(1)", True),
+        ("from torch._functorch import x", True),
+        ("from torch.nn.modules.batchnorm import _NormBase", True),
+        ("from torch import nn\nnn.modules.batchnorm._NormBase", True),
+        ("import torch._dynamo", True),
+        ("import torch\ntorch.__version__", False),
+        ("self._torch.f()", False),
+    ],
+)
+def test_the_rule_of_private_names_sees(text, found):
+    assert bool(private_names(text)) == found
 
 
 # Torch and the others come first: what they load or change is theirs. The rest is what `import fasterkan` adds.

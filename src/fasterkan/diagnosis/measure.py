@@ -47,7 +47,8 @@ def measure(name: str, seen: Seen, rows: int) -> LayerReport:
 
 def _over_data(layer: KANLinear, z: Tensor) -> dict[str, Any]:
     """The numbers that need phi over the data; z is [S, I]."""
-    count, features, functions = *z.shape, layer.basis.num_basis
+    count, functions, each_edge = len(z), layer.basis.num_basis, layer.basis.per_edge
+    features = layer.in_features * (layer.out_features if each_edge else 1)
     value_peak, slope_peak = _peaks(layer)
     gram = torch.zeros(features, functions, functions, dtype=torch.float64)
     size = torch.zeros(features, functions, dtype=torch.float64)
@@ -63,24 +64,29 @@ def _over_data(layer: KANLinear, z: Tensor) -> dict[str, Any]:
     smallest = roots[:, :1].clamp_min(torch.finfo(torch.float64).eps * largest)
     weight = layer.weight.detach().to("cpu", torch.float64)
     rms = weight.square().mean().sqrt()
-    dead = (size / count < DEAD_VALUE * size.max() / count) | (weight.abs().amax(0) <= DEAD_WEIGHT * rms)
+    largest_weight = weight.abs().flatten(0, 1) if each_edge else weight.abs().amax(0)
+    dead = (size / count < DEAD_VALUE * size.max() / count) | (largest_weight <= DEAD_WEIGHT * rms)
     return {
         "outside": float(((z < low) | (z > high)).double().mean()),
         "dead": float(dead.double().mean()),
         "independent": float((roots > RANK * largest).sum(-1).double().mean()),
         "condition": float((largest / smallest).log().mean().exp()),
-        "saturated": flat / z.numel(),
+        "saturated": flat / (count * features),
     }
 
 
 def _tables(layer: KANLinear, z: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """phi and its slope [S', I, K] for some rows at a time; slopes are per half range of the feature."""
+    """phi and its slope [S', I, K] for some rows at a time; slopes are per half range of the feature.
+
+    Bases with tensors for each edge give [S', O I, K].
+    """
     params = exact_tensors(layer)
     low, high = range_of_z(layer)
     half = ((high - low) / 2).unsqueeze(-1)  # [I, 1]
     with torch.no_grad():
         for part in z.split(max(1, _VALUES // (z.shape[1] * layer.basis.num_basis))):
-            yield layer.basis.evaluate(part, params), layer.basis.derivative(part, params) * half
+            phi, slope = layer.basis.evaluate(part, params), layer.basis.derivative(part, params) * half
+            yield (phi.flatten(1, 2), slope.flatten(1, 2)) if layer.basis.per_edge else (phi, slope)
 
 
 def _peaks(layer: KANLinear) -> tuple[float, float]:
