@@ -215,10 +215,30 @@ def test_layer_norm_network_and_any_module_whose_rows_stand_alone():
 
 
 def test_above_its_limit_lbfgs_takes_over(monkeypatch):
+    used = []
+    for name in ("minimise", "minimise_by_gradient"):
+        own = getattr(candidates, name)
+        monkeypatch.setattr(candidates, name, lambda *a, own=own, name=name, **k: used.append(name) or own(*a, **k))
     monkeypatch.setattr(candidates, "MOST_PARAMETERS", 10)
     net = network()
     result = fk.fit(net, X, PRODUCT, starts=1, grids=None, iterations=100, smoothness=0.0)
     assert rmse(net, X, PRODUCT) < 0.02 and result.loss == pytest.approx(rmse(net, X, PRODUCT), rel=1e-6)
+    assert set(used) == {"minimise_by_gradient"}
+    monkeypatch.setattr(candidates, "MOST_PARAMETERS", 3000)
+    used.clear()
+    fk.fit(network(), X, PRODUCT, starts=1, grids=None, iterations=3)
+    assert set(used) == {"minimise"}
+
+
+def test_grids_stop_where_two_finer_ones_bring_nothing():
+    generator = torch.Generator().manual_seed(seed_of(5))
+    x = torch.rand(150, 1, dtype=torch.float64, generator=generator) * 2 - 1
+    y = x.squeeze(1) + 0.3 * torch.randn(150, dtype=torch.float64, generator=generator)  # a straight line and noise
+    net = fk.KAN([1, 1], fk.BSpline(grid_size=3), norm="feature", dtype=torch.float64)
+    result = fk.fit(net, x, y, starts=1, grids=(3, 6, 12, 24, 48), smoothness=1e-12, iterations=10)
+    tried = [phase.grid for phase in result.phases if phase.name == "grid"]
+    assert result.stopped == "held-out error stopped falling"
+    assert tried == [6, 12] and result.grid == 3
 
 
 def test_the_clock_cuts_and_says_so():
@@ -242,15 +262,19 @@ def test_observer_hears_everything():
     class Listener(FitObserver):
         def on_phase_start(self, name, grid, iterations):
             heard.append((name, grid))
+            steps.append([])
 
         def on_step(self, iteration, loss):
-            assert iteration >= 1 and math.isfinite(loss)
+            assert math.isfinite(loss)
+            steps[-1].append(iteration)
 
         def on_end(self, result):
             heard.append(result.stopped)
 
+    steps: list[list[int]] = []
     result = fk.fit(network(), X, PRODUCT, iterations=3, observer=Listener())
     assert heard == [*((p.name, p.grid) for p in result.phases), result.stopped]
+    assert steps == [list(range(1, phase.iterations + 1)) for phase in result.phases]
 
 
 def test_progress_goes_to_stderr_only(capfd):

@@ -10,7 +10,7 @@ import fasterkan as fk
 from fasterkan.fitting.flat import FlatNet, exact_copy
 from fasterkan.fitting.grids import coarsen, refine, resolve_grids
 from fasterkan.fitting.levenberg_marquardt import Lanes, minimise
-from fasterkan.fitting.norms import balance_base
+from fasterkan.fitting.norms import HIDDEN_MARGIN, balance_base, give_room
 from fasterkan.fitting.scaling import TargetScale
 from fasterkan.fitting.smoothness import Smoothness
 from fasterkan.fitting.sparsity import Sparsity
@@ -94,6 +94,41 @@ def test_smoothness_is_the_mean_square_of_the_second_derivative():
     penalty = Smoothness(FlatNet(layer), [layer], torch.ones(1, dtype=torch.float64))
     value = penalty.value(FlatNet(layer).theta([layer]), torch.tensor([0]))
     assert value.item() == pytest.approx(torch.pi**4 / 4, rel=1e-2)
+
+
+@pytest.mark.parametrize("penalty", [Smoothness, Sparsity])
+def test_penalties_go_on_with_the_networks_that_are_kept(penalty):
+    nets = [fk.KAN([2, 1], fk.RSWAF(4, grid_range=(-1, end)), norm=None, dtype=torch.float64) for end in (1, 2, 5)]
+    flat = FlatNet(nets[0])
+    theta = flat.theta(nets)
+    strength = torch.tensor([1.0, 3.0, 10.0], dtype=torch.float64) if penalty is Smoothness else 2.0
+    whole, part = penalty(flat, nets, strength), penalty(flat, nets, strength)
+    kept = torch.tensor([0, 2])
+    part.keep(kept)
+    first = torch.tensor([0, 1])
+    torch.testing.assert_close(part.value(theta[kept], first), whole.value(theta[kept], kept), rtol=1e-14, atol=0)
+    shape = (2, flat.size)
+    found, expected = ((torch.zeros(*shape, flat.size).double(), torch.zeros(shape).double()) for _ in range(2))
+    part.add_normal(*found, theta[kept], first)
+    whole.add_normal(*expected, theta[kept], kept)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-14, atol=0)
+        assert other[1].abs().sum() > 0 and not torch.equal(other[0], other[1])
+
+
+def test_norms_of_hidden_layers_leave_room_and_the_first_keeps_its_own():
+    net = fk.KAN([2, 3, 3, 1], fk.BSpline(), norm=fk.FeatureNorm(margin=0.01))
+    give_room(net)
+    assert [layer.norm.description.margin for layer in net.kan_layers()] == [0.01, HIDDEN_MARGIN, HIDDEN_MARGIN]
+    wide = fk.KAN([2, 3, 1], fk.BSpline(), norm=fk.FeatureNorm(margin=0.5))
+    give_room(wide)
+    assert [layer.norm.description.margin for layer in wide.kan_layers()] == [0.5, 0.5]
+    x = torch.rand(200, 2, dtype=torch.float64)
+    fit = fk.KAN([2, 3, 1], fk.BSpline(), norm=fk.FeatureNorm(margin=0.01), dtype=torch.float64)
+    fk.fit(fit, x, x.prod(1), starts=1, iterations=3, grids=None, polish=False)
+    hidden = fit.layers[0](x)
+    z = fit.layers[1].norm(hidden)
+    assert (z.amax(0) - z.amin(0)).max() < 2 / (1 + HIDDEN_MARGIN), "the hidden values fill the grid to its ends"
 
 
 def table(rows: int, distinct: int) -> Table:

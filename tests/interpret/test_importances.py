@@ -189,3 +189,18 @@ def test_a_table_of_the_inputs():
 def test_bad_calls(call, error, words):
     with pytest.raises(error, match=words):
         call(fk.KAN([3, 1], norm=None), torch.rand(50, 3))
+
+
+@pytest.mark.parametrize("rows", [2, 3, 10])
+def test_no_row_keeps_its_own_value_when_shuffled(rows):
+    net = fk.KAN([2, 2, 1], norm=None, dtype=torch.float64)
+    x = torch.arange(2.0 * rows, dtype=torch.float64).reshape(rows, 2) / rows
+    moved = []
+    hook = net.layers[1].register_forward_pre_hook(lambda module, args: moved.append(args[0]))
+    fk.importance(net, x, method="shuffle", repeats=3)
+    hook.remove()
+    first, *changed = moved
+    # each changed input of the last layer differs in every row: a shuffle left no value where it was
+    assert len(changed) > 0
+    for each in changed:
+        assert (each - first).abs().amax(1).min() > 1e-12

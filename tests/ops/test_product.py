@@ -61,6 +61,27 @@ def test_where_it_is_chosen(monkeypatch, rows, outputs, dtype, slow, expected):
     assert convolution_is_faster(torch.empty(rows, weight.shape[1], dtype=dtype), weight) is expected
 
 
+@pytest.mark.parametrize(
+    ("vendor", "mkl", "mkldnn", "slow"),
+    [
+        ("AuthenticAMD", True, True, True),
+        ("GenuineIntel", True, True, False),
+        ("AuthenticAMD", False, True, False),
+        ("AuthenticAMD", True, False, False),
+    ],
+)
+def test_slow_products_are_those_of_mkl_on_amd(monkeypatch, vendor, mkl, mkldnn, slow):
+    monkeypatch.setattr(product.Path, "is_file", lambda path: str(path) == "/proc/cpuinfo")
+    monkeypatch.setattr(product.Path, "read_text", lambda path, **options: f"vendor_id : {vendor}\n")
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: mkl)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: mkldnn)
+    product.slow_products.cache_clear()
+    try:
+        assert product.slow_products() is slow
+    finally:
+        product.slow_products.cache_clear()
+
+
 def test_a_whole_layer(form):
     torch.manual_seed(seed_of(0))
     layer, x = KANLinear(50, 70), torch.randn(33, 50)
