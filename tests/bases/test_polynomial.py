@@ -135,7 +135,7 @@ def test_moved_points_or_another_domain_are_refitted_by_least_squares(family: ty
     z = torch.linspace(-1, 1, 60, dtype=torch.float64).unsqueeze(-1)
     for new, new_z, bound in (
         (old.refine(5), z * 0.5, 1e-9),
-        (family(12, domain="tanh"), z, 1e-3),
+        (family(18, domain="tanh"), z, 1e-3),  # the worst of all cubics: 6e-4 by Hermite's, 3e-6 by the others
         (fk.Legendre(4), z, 1e-9),
     ):
         found, error = old.refit({}, weight, z, new, {}, new_z)

@@ -446,11 +446,16 @@ def test_copies_pickles_and_meta() -> None:
 def test_a_moved_feature_norm_keeps_the_functions(groups: int) -> None:
     layer = make(2, 4, 6, 3, norm="feature", groups=groups, basis=fk.RSWAF(num_grids=8))
     x = image(layer, 8)
-    before = layer(x)
+    before, stubborn = layer(x), copy.deepcopy(layer.weight)
     each = torch.tensor([1.05, 1.0, 1.02, 1.1], dtype=torch.float64).view(1, -1, 1, 1)
     errors = layer.calibrate(each * x + each - 1)
-    assert errors[""] < 2e-2
-    assert (layer(x) - before).norm() < 2e-2 * before.norm()
+    # Untrained functions are as rough as the grid is fine, so no weight makes them again on a grid moved by so much.
+    assert errors[""] < 5e-2
+    change = (layer(x) - before).norm()
+    assert change < 5e-2 * before.norm()
+    with torch.no_grad():
+        layer.weight.copy_(stubborn)
+    assert change < 0.5 * (layer(x) - before).norm()
 
 
 def test_fold_takes_the_feature_norm_in() -> None:

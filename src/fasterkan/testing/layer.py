@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..bases import Basis
 from ..nn import KANLinear
-from .plain import Formula, assert_no_worse, errors, plain_layer, tensors_of
+from .plain import DRAWS, Formula, assert_no_worse, errors, plain_layer, tensors_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +38,6 @@ class Shape:
 
 SHAPES = tuple(Shape(*s) for s in ((0, 5, 3), (1, 3, 1), (7, 13, 11), (63, 17, 130), (1023, 7, 5), (5, 1023, 2)))
 HALF = (torch.bfloat16, torch.float16)
-DRAWS = 8
-"""Number of inputs that `check_against_float64` draws."""
 
 
 class LayerBattery:
@@ -245,8 +243,7 @@ def check_against_float64(
 ) -> None:
     """Assert that y and every gradient are as exact as the plain formula in x's dtype, compared with float64.
 
-    The rounding error of a single sum is random. The test therefore draws `DRAWS` inputs and compares the root mean
-    squares of their largest errors.
+    The largest errors of `DRAWS` inputs are compared by their root mean squares.
 
     Args:
         layer: the layer to test.

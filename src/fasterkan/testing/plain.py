@@ -14,6 +14,9 @@ Formula = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
 """phi = formula(z, params), [..., I] -> [..., I, K], or [..., O, I, K] if the basis is `per_edge`. This is the
 definition of the functions, written independently of the basis."""
 
+DRAWS = 8
+"""How many inputs are drawn where rounding errors are compared: that of a single one is a matter of luck."""
+
 
 def plain_layer(layer: KANLinear, formula: Formula, x: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
     """Return the correct output of `layer` for x [..., I].
