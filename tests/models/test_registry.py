@@ -6,6 +6,8 @@ import pytest
 import torch
 
 import fasterkan as fk
+from fasterkan.bases.wavelet import Kind
+from fasterkan.models.registry import what_it_takes
 
 from ..seeds import seed_of
 
@@ -71,6 +73,29 @@ def test_unknown_names_list_the_nearest(name: str, hint: str) -> None:
     message = str(caught.value)
     assert message.startswith(f"create_model: model {name!r} is unknown; {hint}")
     assert message.endswith(f"known: {', '.join(fk.list_models())}")
+
+
+def test_what_it_takes() -> None:
+    images = [name for name in fk.list_models() if what_it_takes(name).images]
+    assert images == ["FasterKANvolver", "KANvolver", "ResKANNet"]
+    assert [name for name in fk.list_models() if what_it_takes(name).basis] == ["KAN", "ResKANNet"]
+    takes = what_it_takes("RESkannet")
+    assert takes.defaults == {"channels": (16, 32, 64), "blocks": 1, "base": None}
+    assert takes.types.keys() == takes.defaults.keys()
+    assert what_it_takes("wavkan").types == {"wavelet_type": Kind}
+    with pytest.raises(KeyError):
+        what_it_takes("transformer")
+
+
+@pytest.mark.parametrize("name", fk.list_models())
+def test_the_defaults_are_those_of_the_model(name: str) -> None:
+    """Given by name they change nothing, whatever the widths and the image are called."""
+    torch.manual_seed(1)
+    plain = fk.create_model(name, [784, 3])
+    torch.manual_seed(1)
+    made = fk.create_model(name, [784, 3], **what_it_takes(name).defaults)
+    x = torch.rand(4, 784)
+    assert torch.equal(made.eval()(x), plain.eval()(x))
 
 
 def test_other_mistakes() -> None:

@@ -1,12 +1,14 @@
-"""Models by name: what there is, and how to make one."""
+"""Models by name: what there is, what each takes, and how to make one."""
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
+import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, get_type_hints
 
 from . import presets
 from .conv_net import ResKANNet
@@ -26,6 +28,55 @@ MODELS: dict[str, Callable[..., Pretrained]] = {
     "ResKANNet": ResKANNet,
     **{name: getattr(presets, name) for name in presets.__all__},
 }
+
+_OF_IMAGES = ("in_channels", "image_size", "view")
+"""Arguments that the images decide."""
+_OF_TENSORS = ("device", "dtype", "generator")
+
+
+@dataclasses.dataclass(frozen=True)
+class Takes:
+    """What a model takes besides its widths, as its constructor says."""
+
+    images: bool
+    """Whether it takes images [C, H, W], of a size that it is told, and widths that begin behind its features; else it
+    takes rows, as wide as its first width."""
+    basis: bool
+    """Whether a basis can be chosen for it."""
+    defaults: Mapping[str, Any]
+    """Its other arguments by name, with their defaults; without device, dtype and generator."""
+    types: Mapping[str, Any]
+    """The types of those, as they are annotated."""
+
+
+def what_it_takes(name: str) -> Takes:
+    """Return what a model takes.
+
+    Args:
+        name: one of `list_models()`; upper and lower case are the same.
+
+    Raises:
+        KeyError: the name is unknown.
+
+    Example:
+        >>> what_it_takes("mlp").defaults
+        {'activation': 'silu', 'bias': True}
+    """
+    return _read(MODELS[{model.lower(): model for model in MODELS}[name.lower()]])
+
+
+@functools.cache
+def _read(model: Callable[..., Pretrained]) -> Takes:
+    _, *parameters = inspect.signature(model).parameters.values()
+    names = [parameter.name for parameter in parameters]
+    other = [p for p in parameters if p.name not in ("basis", *_OF_IMAGES, *_OF_TENSORS)]
+    hints = get_type_hints(model.__init__ if isinstance(model, type) else model)  # type: ignore[misc]
+    return Takes(
+        images="image_size" in names,
+        basis="basis" in names,
+        defaults={p.name: p.default for p in other},
+        types={p.name: hints[p.name] for p in other},
+    )
 
 
 def create_model(name: str, *args: Any, **overrides: Any) -> Pretrained:
