@@ -13,6 +13,7 @@ from torch import nn
 
 import fasterkan as fk
 from fasterkan.data import ImageDataset
+from fasterkan.diagnosis.thresholds import FLAT
 
 from ..seeds import seed_of
 
@@ -47,6 +48,7 @@ HEALTHY = {
     "folded": folded,
     "4-functions": lambda: network(fk.RSWAF(num_grids=4)),
     "16-functions": lambda: network(fk.RSWAF(num_grids=16)),
+    "each-edge": lambda: fk.WavKAN([16, 12, 5], generator=torch.Generator().manual_seed(seed_of(1))),
     "as-published": lambda: fk.FasterKAN([16, 12, 5], generator=torch.Generator().manual_seed(seed_of(1))),
 }
 
@@ -464,3 +466,24 @@ def test_refuses(model, data, more, error, message):
     with pytest.raises(error) as caught:
         fk.diagnose(network() if model is None else model, data, **more)
     assert message in str(caught.value)
+
+
+def test_functions_of_each_edge(monkeypatch):
+    """Shares count the functions of all edges; of many functions fewer rows are looked at."""
+    net, x = fk.WavKAN([16, 12, 5], generator=torch.Generator().manual_seed(seed_of(1))), normal(40)
+    with torch.no_grad():
+        net.layers[0].weight[:3] = 0
+    first = fk.diagnose(net, x).layers[0]
+    assert (first.dead, first.independent, first.condition) == (0.25, 1, 1)
+    layer = net.layers[0].double()
+    phi = layer.basis.evaluate(x.double(), layer.basis_tensors())  # [S, O, I, 1]
+    nodes = torch.linspace(*layer.basis.grid_range, 513, dtype=torch.float64).unsqueeze(-1).repeat(1, 16)
+    peak = layer.basis.evaluate(nodes, layer.basis_tensors()).abs().max()
+    slope = layer.basis.derivative(x.double(), layer.basis_tensors())
+    steepest = layer.basis.derivative(nodes, layer.basis_tensors()).abs().max()
+    flat = (phi.abs() < FLAT * peak) | (slope.abs() < FLAT * steepest)
+    assert first.saturated == pytest.approx(float(flat.double().mean()), rel=1e-12)
+    monkeypatch.setattr("fasterkan.diagnosis.measure._EACH_EDGE", 1)
+    fewer = fk.diagnose(net.float(), x).layers[0]
+    assert (fewer.rows, fewer.dead, fewer.outside) == (40, 0.25, first.outside)
+    assert abs(fewer.saturated - first.saturated) < 0.02
