@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import ImageDataset
+from ..nn.feature_norm import FeatureScaling
 from .augment import Augmentation
 from .average import Average
 from .batches import Batches
@@ -111,6 +112,7 @@ class Training:
             "epoch_seconds": time.perf_counter() - self.started if self.position else 0.0,
             "lr": self.stepper.lr,
             "scaler": self.stepper.scaler.state_dict(),
+            "norm_updates": {name: norm.updates_left for name, norm in self._feature_norms().items()},
             "kept": (same or "kept") if self.kept else None,
             "resumed_from": list(self.resumed_from),
             "versions": versions(),
@@ -118,6 +120,9 @@ class Training:
             "device": self.device.type,
         }
         return Snapshot(self.stepper.step, facts, tensors)
+
+    def _feature_norms(self) -> dict[str, FeatureScaling]:
+        return {name: module for name, module in self.model.named_modules() if isinstance(module, FeatureScaling)}
 
     def restore(self, snapshot: Snapshot) -> None:
         """Continue from a snapshot of a run with the same model, data and configuration.
@@ -131,6 +136,8 @@ class Training:
             self.model.load_state_dict(tensors["model"])
         except RuntimeError as error:
             raise RunFolderError(f"the checkpoint after step {snapshot.step} has another network: {error}") from error
+        for name, norm in self._feature_norms().items():
+            norm.updates_left = facts.get("norm_updates", {}).get(name, norm.updates_left)
         self.stepper.load(snapshot.step, facts["lr"], tensors["optimizer"], facts["scaler"])
         if self.average is not None:
             self.average.load(tensors["average"])
