@@ -8,6 +8,8 @@ import math
 
 import pytest
 
+import fasterkan as fk
+from fasterkan.models.registry import what_it_takes
 from fasterkan.train import RECIPES, TrainConfig, choices, field_docs, recipe
 
 REFUSED = [
@@ -44,7 +46,18 @@ REFUSED = [
     ("ema", 1.0, "ema must be at least 0 and below 1, got 1.0"),
     ("patience", 0, "patience must be at least 1, got 0"),
     ("elastic", -1.0, "elastic must not be negative, got -1.0"),
-    ("model", "kan", "unknown model 'kan'; known: fasterkan, fasterkanvolver"),
+    ("model", "kna", "unknown model 'kna'; did you mean 'kan'? known: chebykan, efficientkan, fasterkan, "),
+    ("model", 3, "model must be a name, such as chebykan; got 3"),
+    (
+        "basis",
+        "BSpline",
+        "fasterkan has functions of its own, it takes no basis; leave BSpline out, or choose another ",
+    ),
+    ("model_args", {"degree": 3}, "fasterkan has no argument 'degree'; known: grid_min, grid_max, num_grids, "),
+    ("model_args", "degree=3", "model_args must be values by their names, such as {\"degree\": 3}; got 'degree=3'"),
+    ("model_args", [1, 2], "model_args must be values by their names, "),
+    ("basis_args", {"degree": math.inf}, "basis_args['degree'] must be a finite number, a word, True, False or None, "),
+    ("basis_args", {"degree": 3}, "basis_args are arguments of a basis, and none is named; set basis"),
     ("checkpoint_minutes", 0, "checkpoint_minutes must be above 0, got 0"),
     ("keep_checkpoints", -1, "keep_checkpoints must be at least 0, got -1"),
     ("clip_grad_norm", 0.0, "clip_grad_norm must be above 0, got 0.0"),
@@ -71,6 +84,84 @@ def test_comes_back_from_json():
     assert fields["layers"] == [784, 64, 10]
     assert TrainConfig.from_dict(fields) == config
     assert TrainConfig.from_dict({}) == TrainConfig()
+
+
+REFUSED_NETWORKS = [
+    ({"basis": "bsplin"}, "TrainConfig: unknown basis 'bsplin'; did you mean 'BSpline'? known: BSpline, "),
+    ({"basis": 3}, "TrainConfig: basis must be the name of a family of functions, such as bspline; got 3"),
+    (
+        {"basis": "bspline", "basis_args": {"degre": 3}},
+        "TrainConfig: BSpline has no argument 'degre'; did you mean 'degree'? known: grid_size, degree, grid_range, ",
+    ),
+    ({"basis": "bspline", "basis_args": {"grid_size": 0}}, "BSpline: grid_size must be at least 1, got 0"),
+    ({"basis": "bspline", "basis_args": {"grid_size": "8"}}, "BSpline: grid_size must be a whole number, got '8'"),
+    (
+        {"num_grids": 8, "exponent": 2.0},
+        "TrainConfig: kan has no num_grids and no exponent; it takes basis with basis_args (--basis, --basis-arg) and "
+        "model_args (--model-arg): norm, base, bias, after, first_affine",
+    ),
+    (
+        {"model": "mlp", "train_grid": False},
+        "TrainConfig: mlp has no train_grid; it takes model_args (--model-arg): activation, bias",
+    ),
+    ({"model_args": {"nrm": "rms"}}, "TrainConfig: kan has no argument 'nrm'; did you mean 'norm'? known: norm, base,"),
+    ({"model_args": {"generator": 1}}, "TrainConfig: kan has no argument 'generator'; "),
+    (
+        {"model": "fastkan", "num_grids": 5, "model_args": {"num_grids": 6}},
+        "TrainConfig: num_grids is given twice, 5 and in model_args 6; leave one out",
+    ),
+    ({"layers": (784,)}, "TrainConfig: layers needs an input and an output width"),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), REFUSED_NETWORKS, ids=[str(fields) for fields, _ in REFUSED_NETWORKS])
+def test_refused_networks(fields, message):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        TrainConfig(**{"model": "kan", **fields})
+    assert str(caught.value).startswith(message)
+
+
+def test_names_in_any_case_and_arguments_in_any_order():
+    config = TrainConfig(
+        model="KAN",
+        basis="BSPLINE",
+        basis_args={"grid_range": [-2, 2], "degree": 2},
+        model_args={"norm": ["rms", None]},
+    )
+    assert (config.model, config.basis) == ("kan", "BSpline")
+    assert config.chosen_basis() == fk.BSpline(degree=2, grid_range=(-2, 2))
+    assert config.arguments() == {"norm": ("rms", None)}
+    again = TrainConfig(model="kan", basis="bspline", basis_args=(("degree", 2), ("grid_range", (-2, 2))))
+    assert again == dataclasses.replace(config, model_args=())
+    fields = json.loads(json.dumps(config.to_dict()))
+    assert (fields["basis_args"], fields["num_grids"]) == ({"degree": 2, "grid_range": [-2, 2]}, None)
+    assert TrainConfig.from_dict(fields) == config
+    assert len({config, TrainConfig.from_dict(fields), again}) == 2
+
+
+def test_arguments_that_are_fields():
+    config = TrainConfig(model="fastkan", model_args={"num_grids": 5, "use_base_update": False})
+    assert (config.num_grids, config.model_args) == (5, (("use_base_update", False),))
+    assert config == TrainConfig(model="fastkan", num_grids=5, model_args={"use_base_update": False})
+    assert config.arguments() == {"num_grids": 5, "grid_min": -2.0, "grid_max": 2.0, "use_base_update": False}
+    assert (config.exponent, config.norm_gain, config.train_grid) == (None, None, None)
+
+
+def test_a_fasterkan_has_the_fields_it_always_had():
+    for model in ("fasterkan", "fasterkanvolver"):
+        assert TrainConfig(model=model).arguments() == {
+            "num_grids": 8, "grid_min": -1.2, "grid_max": 1.2, "inv_denominator": 1.0, "exponent": 2.0,
+            "train_grid": False, "train_inv_denominator": False, "norm_gain": 1.0,
+        }  # fmt: skip
+    earlier = TrainConfig().to_dict()
+    for name in ("basis", "basis_args", "model_args"):
+        del earlier[name]
+    assert TrainConfig.from_dict(earlier) == TrainConfig()
+
+
+def test_the_help_names_the_models_with_a_basis():
+    names = [name.lower() for name in fk.list_models() if what_it_takes(name).basis]
+    assert f"({', '.join(names)})" in field_docs()["basis"]
 
 
 def test_muon_takes_no_float16():
@@ -120,5 +211,8 @@ def test_recipes():
     assert (config.dataset, config.layers, config.num_grids, config.seed) == ("mnist", (784, 256, 10), 8, 2)
     assert RECIPES["mnist-cpu"].seed == 0
     assert (RECIPES["fasterkanvolver-gpu"].layers, RECIPES["fasterkanvolver-gpu"].epochs) == ((64, 10), 15)
+    assert recipe("mnist-cpu", model="FasterKANvolver", layers=(64, 10)).inv_denominator == 3.0
+    with pytest.raises(ValueError, match=r"^recipe 'mnist-cpu' sets arguments of fasterkan, which kan does not have; "):
+        recipe("mnist-cpu", model="kan")
     with pytest.raises(ValueError, match=r"unknown recipe 'mnist-gpu'; did you mean 'mnist-cpu'\? known: mnist-cpu, "):
         recipe("mnist-gpu")

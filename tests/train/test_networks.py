@@ -8,7 +8,7 @@ import torch
 import fasterkan as fk
 from fasterkan.data import ImageDataset
 from fasterkan.train import TrainConfig, build_model, check_fit
-from fasterkan.train.networks import with_layers
+from fasterkan.train.networks import check_batches, image_shape, least_images, with_layers
 
 
 def pictures(*shape, classes=3):
@@ -22,6 +22,10 @@ def pictures(*shape, classes=3):
         ("fasterkan", (8, 9), (72, 256, 3)),
         ("fasterkan", (3, 8, 8), (192, 256, 3)),
         ("fasterkanvolver", (3, 32, 32), (64, 3)),
+        ("kan", (3, 8, 8), (192, 256, 3)),
+        ("mlp", (8, 9), (72, 256, 3)),
+        ("kanvolver", (8, 9), (64, 3)),
+        ("reskannet", (3, 8, 8), (64, 3)),
     ],
 )
 def test_default_layers(model, shape, layers):
@@ -43,6 +47,57 @@ def test_fasterkanvolver(shape, channels):
     check_fit(model, pictures(*shape))
 
 
+def test_the_basis_and_other_arguments_arrive():
+    config = TrainConfig(
+        model="kan", layers=(64, 5, 3), basis="hat", basis_args={"num_grids": 5}, seed=3,
+        model_args={"base": "silu", "norm": ("rms", None), "bias": False},
+    )  # fmt: skip
+    expected = fk.KAN(
+        [64, 5, 3], fk.Hat(num_grids=5), base="silu", norm=["rms", None], bias=False,
+        generator=torch.Generator().manual_seed(3),
+    )  # fmt: skip
+    model = build_model(config)
+    assert model.to_config() == expected.to_config()
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), expected.parameters(), strict=True))
+
+
+def test_kernels_lie_channels_last():
+    config = TrainConfig(model="reskannet", layers=(3,), basis="chebyshev", model_args={"channels": (4, 6)})
+    model = build_model(config, (2, 8, 8))
+    assert (model.in_channels, model.image_size, model.channels, model.basis) == (2, (8, 8), (4, 6), fk.Chebyshev())
+    assert model.stem[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert model.stages[0].conv1.weight.is_contiguous()
+
+
+def test_an_input_norm_that_is_not_learned_cannot_be_frozen():
+    model = build_model(TrainConfig(model="fastkan", layers=(64, 5, 3), freeze_input_norm=True))
+    assert [n for n, p in model.named_parameters() if not p.requires_grad] == [
+        "layers.0.norm.weight", "layers.0.norm.bias"
+    ]  # fmt: skip
+    for name, arguments in (("mlp", {}), ("relukan", {}), ("kan", {"norm": "feature"}), ("kan", {"norm": None})):
+        config = TrainConfig(model=name, layers=(64, 5, 3), model_args=arguments, freeze_input_norm=True)
+        with pytest.raises(ValueError, match=rf"^freeze_input_norm: the first layer of this {name} has no norm that "):
+            build_model(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("kan", 1), ("fasterkanvolver", 1), ("wavkan", 2), ("kanvolver", 2), ("reskannet", 2)]
+)
+def test_least_images(name, least):
+    config = TrainConfig(model=name, layers=(784, 5, 3), batch_size=1)
+    model = build_model(config)
+    assert least_images(model) == least
+    if least == 1:
+        check_batches(model, config, 9)
+    else:
+        for size, rows in ((1, 9), (9, 1)):
+            with pytest.raises(
+                ValueError, match=r"^a batch of 1 image is too small for \w+, whose batch norms need two"
+            ):
+                check_batches(model, TrainConfig(batch_size=size), rows)
+    check_batches(model, TrainConfig(batch_size=2), 2)
+
+
 @pytest.mark.parametrize(
     ("model", "shape", "message"),
     [
@@ -51,6 +106,8 @@ def test_fasterkanvolver(shape, channels):
         (TrainConfig(model="fasterkanvolver", layers=(4,)), (28, 28), "so layers must be ...,3"),
         (TrainConfig(model="fasterkanvolver", layers=(3,)), (3, 28, 28), "those of pictures are [3, 28, 28]"),
         (TrainConfig(model="fasterkanvolver", layers=(3,)), (20, 28), "those of pictures are [1, 20, 28]"),
+        (TrainConfig(model="kanvolver", layers=(3,)), (20, 28), "this KANvolver is made for images of [1, 28, 28] "),
+        (TrainConfig(model="mlp", layers=(64, 3)), (8, 9), "so layers must be 72,...,3"),
     ],
 )
 def test_misfits(model, shape, message):
@@ -61,3 +118,9 @@ def test_misfits(model, shape, message):
 
 def test_networks_of_others_pass():
     check_fit(torch.nn.Linear(2, 2), pictures(8, 9))
+    check_fit(torch.nn.Conv2d(2, 2, 3), pictures(8, 9))
+
+
+def test_image_shape():
+    assert image_shape(fk.ResKANNet([3], channels=(3,), in_channels=2, image_size=(4, 5))) == (2, 4, 5)
+    assert image_shape(fk.KAN([8, 3])) is image_shape(torch.nn.Conv2d(2, 2, 3)) is None

@@ -36,11 +36,9 @@ def info_command(
         typer.echo(json.dumps(about))
         return
     parts, result, config = about["parameters"], about["result"], about["config"]
-    rows = {
+    rows: dict[str, str] = {
         "model": f"{about['model']} {about['layers']}",
-        "basis": about["basis"],
-        "norm": about["norm"],
-        "base": about["base"],
+        **{name: about[name] for name in ("basis", "norm", "base", "activation") if name in about},
         "edges": f"{about['edges']:,}",
         "parameters": ", ".join(f"{name} {count:,}" for name, count in parts.items()),
         "trainable": f"{about['trainable']:,}",
@@ -48,6 +46,8 @@ def info_command(
         "memory": f"{about['memory_bytes'] / 2**20:.2f} MiB, on disk {about['disk_bytes'] / 2**20:.2f} MiB",
         "versions": ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
     }
+    if config is not None and config["model"] != about["model"].lower():
+        rows["model"] += f", made as {config['model']}"
     if config is not None:
         rows["trained on"] = f"{config['dataset']}, {config['epochs']} epochs, seed {config['seed']}"
     if result is not None:

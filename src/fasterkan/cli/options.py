@@ -9,9 +9,15 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
+from ..models.registry import what_it_takes
 from ..train import TrainConfig, choices, field_docs
+from ..train.config import NETWORK, PAIRS
+from ..train.names import basis_types, known_bases, known_models, model_name
+from .values import read_arguments
 
 _HINTS = get_type_hints(TrainConfig)
+_NAMES = {"model": known_models, "basis": lambda: [name.lower() for name in known_bases()]}
+"""Fields that are names, and what gives those that are known."""
 
 
 def options() -> list[inspect.Parameter]:
@@ -22,18 +28,42 @@ def options() -> list[inspect.Parameter]:
     ]
 
 
-def given(values: Mapping[str, Any]) -> dict[str, Any]:
+def given(values: Mapping[str, Any], start: TrainConfig | None = None) -> dict[str, Any]:
     """Return the fields that were given, by name, as `TrainConfig` takes them.
 
+    Args:
+        values: of the options, None or empty for those that were not given.
+        start: what they change, None for the defaults; it tells the model and the basis where they do not.
+
     Raises:
-        ValueError: a text is not a number or a list of numbers where one is needed.
+        ValueError: a text is not a number or a list of numbers where one is needed, or no argument of the model or of
+            the basis.
     """
-    return {name: _parse(name, value) for name, value in values.items() if value is not None}
+    said = {name: value for name, value in values.items() if value not in (None, [])}
+    found = {name: _parse(name, value) for name, value in said.items() if name not in PAIRS}
+    if "model_args" in said:
+        model = model_name(found.get("model", start.model if start else TrainConfig.model))
+        option = flag("model_args")
+        arguments = read_arguments(option, said["model_args"], model, what_it_takes(model).types)
+        for name in [name for name in NETWORK if name in arguments]:
+            if name in found:
+                raise ValueError(f"{name} is given twice, with {flag(name)} and with {option}; leave one out")
+            found[name] = arguments.pop(name)
+        found["model_args"] = {**(dict(start.model_args) if start else {}), **arguments}
+    if "basis_args" in said:
+        option, basis = flag("basis_args"), found.get("basis", start.basis if start else None)
+        if basis is None:
+            raise ValueError(f"{option} is an argument of a basis; name it with {flag('basis')}, bspline say")
+        found["basis_args"] = {
+            **(dict(start.basis_args) if start and "basis" not in found else {}),
+            **read_arguments(option, said["basis_args"], basis, basis_types(basis)),
+        }
+    return found
 
 
 def flag(name: str) -> str:
-    """Return the option of a field: `batch_size` is `--batch-size`."""
-    return f"--{name.replace('_', '-')}"
+    """Return the option of a field: `batch_size` is `--batch-size`; of several arguments, `--model-arg` is one."""
+    return f"--{(name[:-1] if name in PAIRS else name).replace('_', '-')}"
 
 
 def numbers(kind: type[int] | type[float], name: str, text: str) -> tuple[Any, ...]:
@@ -50,7 +80,11 @@ def _option(field: dataclasses.Field[Any], doc: str) -> inspect.Parameter:
     kind, metavar = _kind(field.name)
     if kind is bool:
         names = [f"{names[0]}/--no-{names[0].removeprefix('--')}"]
-    help_ = doc if field.default in (None, ()) else f"{doc} [default: {_text(field.default)}]"
+    default = NETWORK.get(field.name, field.default)
+    if field.name in _NAMES:
+        doc = f"{doc} Known: {', '.join(_NAMES[field.name]())}."
+    own = ", or the model's own" if field.name in NETWORK else ""
+    help_ = doc if default in (None, ()) else f"{doc} [default: {_text(default)}{own}]"
     setting = typer.Option(*names, help=help_, metavar=metavar, show_default=False)
     return inspect.Parameter(
         field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, setting]
@@ -60,6 +94,10 @@ def _option(field: dataclasses.Field[Any], doc: str) -> inspect.Parameter:
 def _kind(name: str) -> tuple[type, str | None]:
     """The type that the command line parses, and what stands for the value in the help."""
     hint, words = _HINTS[name], choices(name)
+    if name in PAIRS:
+        return list[str], "NAME=VALUE"
+    if name in _NAMES:
+        return str, "NAME"
     kinds = get_args(hint)
     if get_origin(hint) is tuple:
         return str, f"{kinds[0].__name__.upper()},..."

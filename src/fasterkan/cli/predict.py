@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from ..models import KAN, FasterKANvolver, Pretrained, from_pretrained
+from ..models import Pretrained, from_pretrained
 from ..train import RunFolder, RunFolderError
+from ..train.networks import image_shape
 from ..vision import Digit, ImageError, digit_from_image, find_images
 from .fitted import is_fitted
 from .predict_table import predict_table
@@ -84,12 +85,7 @@ def _load(folder: Path) -> Pretrained:
             f"note: the model was trained on {dataset}, not on mnist; its classes are shown as numbers", err=True
         )
     model = from_pretrained(run.model if run.is_run() else folder)
-    if isinstance(model, KAN):
-        shape: tuple[int, ...] = (model.layers_hidden[0],)
-    elif isinstance(model, FasterKANvolver):
-        shape = (model.in_channels, *model.image_size)
-    else:
-        raise ValueError(f"{folder} has a {type(model).__name__}; predict takes a FasterKAN, KAN or FasterKANvolver")
+    shape = image_shape(model) or tuple(getattr(model, "layers_hidden", ())[:1])
     if shape not in ((784,), (1, 28, 28)):
         sizes = " x ".join(map(str, shape))
         raise ValueError(f"{folder} has a model with {sizes} inputs; predict needs 784 (28 x 28 grey pixels)")

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data import ImageDataset, train_validation_test
-from ..models import KAN, FasterKANvolver
-from ..models.pretrained import CheckpointError, from_pretrained
+from ..models import Pretrained, from_pretrained
 from ..train import RunFolder, RunFolderError, TrainConfig, check_fit
 from .fitted import is_fitted
 
@@ -19,7 +18,7 @@ SPLITS = ("train", "validation", "test")
 class SavedModel:
     """A model with the known facts about it."""
 
-    model: KAN | FasterKANvolver
+    model: Pretrained
     folder: Path
     """The folder of its `model.safetensors`."""
     config: TrainConfig | None
@@ -38,10 +37,7 @@ def load(path: Path) -> SavedModel:
     if not path.is_dir():
         raise RunFolderError(f"{path} is not a folder; give one that `fasterkan train` or `save_pretrained` wrote")
     if not run.is_run():
-        model = from_pretrained(path)
-        if not isinstance(model, KAN | FasterKANvolver):
-            raise CheckpointError(f"{path} has a {type(model).__name__}, which this program does not know")
-        return SavedModel(model, path, None, None)
+        return SavedModel(from_pretrained(path), path, None, None)
     return SavedModel(run.load_model(), run.model, run.load_config(), run.load_result())
 
 

@@ -30,7 +30,7 @@ from .options import given, numbers, options
 from .progress import watch
 from .text import percent
 
-HELP = """Train a FasterKAN or a FasterKANvolver on labelled images.
+HELP = """Train a network on labelled images.
 
 Validation images are looked at after each epoch, test images once, by the weights that are kept.
 
@@ -40,10 +40,13 @@ Examples:
   fasterkan train mnist --layers 784,64,10 --epochs 3 --shift 1
   fasterkan train cifar10 --model fasterkanvolver --seeds 0,1,2
   fasterkan train path/to/images --model fasterkanvolver
+  fasterkan train mnist --model kan --basis bspline --basis-arg degree=2
+  fasterkan train mnist --model kan --model-arg norm=feature
   fasterkan train --resume runs/first
 
 \b
-The folder holds config.json, metrics.jsonl (one line an epoch), model/ and result.json; checkpoints/ until the end.
+The folder holds config.json, metrics.jsonl (one line an epoch), model/ and
+result.json; checkpoints/ until the end.
 """
 
 
@@ -74,17 +77,23 @@ def train_command(
     **fields: Any,
 ) -> None:
     """Run `fasterkan train`."""
-    changes = {**({} if dataset is None else {"dataset": dataset}), **given(fields)}
+    named: dict[str, Any] = {} if dataset is None else {"dataset": dataset}
     if resume is not None:
         strange = {"--recipe": recipe_name, "--out": out, "--overwrite": overwrite, "--seeds": seeds}
         if said := [name for name, value in strange.items() if value]:
             raise ValueError(f"--resume takes everything from the run's folder; leave out {', '.join(said)}")
-        folder = resume
-        config = dataclasses.replace(RunFolder(resume).load_config(), **changes)
+        folder, own = resume, RunFolder(resume).load_config()
+        changes = given(fields, own)
+        if (model := changes.get("model", own.model)).lower() != own.model:
+            raise ValueError(f"{resume} holds a run of {own.model}, it cannot be resumed as one of {model}")
+        config = dataclasses.replace(own, **named, **changes)
     else:
         if dataset is None:
             raise ValueError("name a data set, such as mnist, or a run to go on with: --resume RUN")
-        config = recipe(recipe_name, **changes) if recipe_name is not None else TrainConfig(**changes)
+        if recipe_name is None:
+            config = TrainConfig(**named, **given(fields))
+        else:
+            config = recipe(recipe_name, **named, **given(fields, recipe(recipe_name)))
         name = Path(config.dataset).name or "images"
         folder = out if out is not None else Path("runs") / (f"{name}-{config.seed}" if seeds is None else name)
 

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import difflib
 import inspect
 import itertools
 import textwrap
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from .._check import positive_number, real_number, whole_number
+from ..bases import Basis, basis_from_config
+from ..models.registry import what_it_takes
+from .names import as_pairs, basis_name, basis_types, check_argument, model_name, suggest, what_else
 
 _NAME = "TrainConfig"
 _FREE = ("data_root", "checkpoint_minutes", "keep_checkpoints")
 """Fields that may change when a run is resumed."""
+NETWORK: dict[str, Any] = {
+    "num_grids": 8,
+    "grid_min": -1.2,
+    "grid_max": 1.2,
+    "inv_denominator": 1.0,
+    "exponent": 2.0,
+    "train_grid": False,
+    "train_inv_denominator": False,
+    "norm_gain": 1.0,
+}
+"""Fields that are arguments of models, with the values that models which take all of them have by default: a FasterKAN
+and what has one behind convolutions. Other models have their own."""
+PAIRS = ("basis_args", "model_args")
+"""Fields that hold arguments by name."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,29 +52,36 @@ class TrainConfig:
     """Data set, by name."""
     data_root: str | None = None
     """Folder that holds the data set's files; default: every usual place, then a download."""
-    model: Literal["fasterkan", "fasterkanvolver"] = "fasterkan"
-    """Network: a FasterKAN on the pixels, or one behind convolutions."""
+    model: str = "fasterkan"
+    """Network, by name; upper and lower case are the same."""
     layers: tuple[int, ...] = ()
-    """Widths of the network, input to output; of a fasterkanvolver those behind its 256 features. Default: pixels,256,
-    classes; of a fasterkanvolver 64,classes."""
-    num_grids: int = 8
+    """Widths of the network, from pixels to classes; with convolutions, of the layers behind them. Default:
+    pixels,256,classes; with convolutions 64,classes."""
+    basis: str | None = None
+    """Functions on the edges, by the name of their family, for models that let it be chosen (kan, reskannet)."""
+    basis_args: tuple[tuple[str, Any], ...] = ()
+    """Argument of the basis, such as degree=3; can be repeated."""
+    model_args: tuple[tuple[str, Any], ...] = ()
+    """Another argument of the model, such as norm=feature; can be repeated."""
+    num_grids: int | None = None
     """Basis functions on each edge."""
-    grid_min: float = -1.2
+    grid_min: float | None = None
     """First centre of the basis, in units of the normalised input."""
-    grid_max: float = 1.2
+    grid_max: float | None = None
     """Last centre of the basis."""
-    inv_denominator: float | Literal["auto"] = 1.0
+    inv_denominator: float | Literal["auto"] | None = None
     """1/h, the inverse width of a basis function; "auto" is 1 / (1.2 d), d the distance of two centres."""
-    exponent: float = 2.0
+    exponent: float | None = None
     """p in 1 - |tanh((z - u) / h)|^p."""
-    train_grid: bool = False
+    train_grid: bool | None = None
     """Learn the centres."""
-    train_inv_denominator: bool = False
+    train_inv_denominator: bool | None = None
     """Learn 1/h."""
-    norm_gain: float | Literal["auto"] = 1.0
+    norm_gain: float | Literal["auto"] | None = None
     """Initial gain of the norms; "auto" is the one at which gradients keep their size."""
     freeze_input_norm: bool = False
-    """Keep the first layer's norm as initialised: saves a third of a step's matrix products."""
+    """Keep the first layer's norm (behind convolutions, the head's) as initialised: saves a third of a step's matrix
+    products."""
     optimizer: Literal["adamw", "sgd", "muon"] = "adamw"
     """Optimiser; "muon" moves the edge weights and kernels, and AdamW the rest."""
     lr: float = 2e-3
@@ -75,7 +98,7 @@ class TrainConfig:
     """Images in a step."""
     accumulate: int = 1
     """Parts in which a step's images go through the network, one after the other: less memory, the same gradient, up to
-    rounding and but for batch norms."""
+    rounding and but for batch norms, which get two images at least."""
     epochs: int = 10
     """Passes over the training images."""
     label_smoothing: float = 0.0
@@ -123,10 +146,12 @@ class TrainConfig:
             value = getattr(self, name)
             if not (isinstance(value, str) and value) and not (name == "data_root" and value is None):
                 raise TypeError(f"{_NAME}: {name} must be a string of one or more letters, got {value!r}")
+        self._name_network()
         for name in ("train_grid", "train_inv_denominator", "freeze_input_norm"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{_NAME}: {name} must be True or False, got {getattr(self, name)!r}")
-        for name in ("optimizer", "schedule", "keep", "precision", "matmul", "model"):
+            value = getattr(self, name)
+            if not isinstance(value, bool) and not (name in NETWORK and value is None):
+                raise TypeError(f"{_NAME}: {name} must be True or False, got {value!r}")
+        for name in ("optimizer", "schedule", "keep", "precision", "matmul"):
             if getattr(self, name) not in choices(name):
                 raise ValueError(
                     f"{_NAME}: unknown {name} {getattr(self, name)!r}; {suggest(getattr(self, name), choices(name))}"
@@ -134,22 +159,73 @@ class TrainConfig:
         self._check_model()
         self._check_training()
 
+    def _name_network(self) -> None:
+        """Spell names as they are registered, and give the model's own fields the values it will have."""
+        try:
+            object.__setattr__(self, "model", model_name(self.model))
+            if self.basis is not None:
+                object.__setattr__(self, "basis", basis_name(self.basis))
+            for name in PAIRS:
+                object.__setattr__(self, name, as_pairs(name, getattr(self, name)))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{_NAME}: {error}") from error
+        takes, other, strange = what_it_takes(self.model), dict(self.model_args), []
+        for name in other:
+            check_argument(f"{_NAME}: {self.model}", name, takes.defaults)
+        defaults = NETWORK if NETWORK.keys() <= takes.defaults.keys() else takes.defaults
+        for name in NETWORK:
+            value = getattr(self, name)
+            said = other.pop(name, None)
+            if None not in (value, said) and value != said:
+                raise ValueError(f"{_NAME}: {name} is given twice, {value!r} and in model_args {said!r}; leave one out")
+            value = said if value is None else value
+            if name in takes.defaults:
+                object.__setattr__(self, name, defaults[name] if value is None else value)
+            elif value is not None:
+                strange.append(name)
+        if strange:
+            raise ValueError(f"{_NAME}: {self.model} has no {' and no '.join(strange)}; {what_else(self.model)}")
+        object.__setattr__(self, "model_args", as_pairs("model_args", other))
+
+    def _check_basis(self) -> None:
+        if self.basis is None:
+            if self.basis_args:
+                raise ValueError(f"{_NAME}: basis_args are arguments of a basis, and none is named; set basis")
+            return
+        if not what_it_takes(self.model).basis:
+            raise ValueError(
+                f"{_NAME}: {self.model} has functions of its own, it takes no basis; leave {self.basis} out, or choose "
+                "another model, such as kan"
+            )
+        for name, _ in self.basis_args:
+            check_argument(f"{_NAME}: {self.basis}", name, basis_types(self.basis))
+        self.chosen_basis()
+
     def _check_model(self) -> None:
-        least = 2 if self.model == "fasterkan" else 1
+        self._check_basis()
+        least = 1 if what_it_takes(self.model).images else 2
         if self.layers and len(self.layers) < least:
             raise ValueError(f"{_NAME}: layers needs an input and an output width, such as 784,10; got {self.layers}")
         for i, width in enumerate(self.layers):
             whole_number(_NAME, f"layers[{i}]", width, 1)
-        whole_number(_NAME, "num_grids", self.num_grids, 2)
-        if real_number(_NAME, "grid_max", self.grid_max) <= real_number(_NAME, "grid_min", self.grid_min):
+        if self.num_grids is not None:
+            whole_number(_NAME, "num_grids", self.num_grids, 2)
+        if (
+            self.grid_min is not None
+            and self.grid_max is not None
+            and real_number(_NAME, "grid_max", self.grid_max) <= real_number(_NAME, "grid_min", self.grid_min)
+        ):
             raise ValueError(f"{_NAME}: grid_max must be above grid_min ({self.grid_min}), got {self.grid_max}")
         for name in ("inv_denominator", "norm_gain"):
             if isinstance(value := getattr(self, name), str) and value != "auto":
                 raise ValueError(f'{_NAME}: {name} must be a number or "auto", got {value!r}')
-        if self.inv_denominator != "auto" and real_number(_NAME, "inv_denominator", self.inv_denominator) == 0:
+        if self.inv_denominator not in (None, "auto") and not real_number(
+            _NAME, "inv_denominator", self.inv_denominator
+        ):
             raise ValueError(f"{_NAME}: inv_denominator must not be 0, every function would be constant")
-        positive_number(_NAME, "exponent", self.exponent)
-        if self.norm_gain != "auto":
+        if self.exponent is not None:
+            positive_number(_NAME, "exponent", self.exponent)
+        if self.norm_gain not in (None, "auto"):
             positive_number(_NAME, "norm_gain", self.norm_gain)
 
     def _check_training(self) -> None:
@@ -188,15 +264,28 @@ class TrainConfig:
         if self.optimizer == "muon" and self.precision == "fp16":
             raise ValueError(f'{_NAME}: optimizer "muon" needs precision "float32" or "bf16", got "fp16"')
 
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of the model by name, without widths, basis and what the images say."""
+        own = what_it_takes(self.model).defaults
+        return {**{name: getattr(self, name) for name in NETWORK if name in own}, **dict(self.model_args)}
+
+    def chosen_basis(self) -> Basis | None:
+        """Return the basis that is named, None where the model keeps its own.
+
+        Raises:
+            TypeError, ValueError: its family refuses an argument.
+        """
+        return None if self.basis is None else basis_from_config({**dict(self.basis_args), "name": self.basis})
+
     def differences(self, other: TrainConfig) -> tuple[str, ...]:
         """Return the names of the fields that differ, those left out that change no number of the run."""
         names = (field.name for field in dataclasses.fields(self))
         return tuple(n for n in names if n not in _FREE and getattr(self, n) != getattr(other, n))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields by name, as JSON holds them: lists for tuples."""
-        fields = dataclasses.asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+        """Return the fields by name, as JSON holds them: lists for tuples, and arguments by name."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: _to_json(dict(value) if name in PAIRS else value) for name, value in fields.items()}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> TrainConfig:
@@ -213,10 +302,10 @@ class TrainConfig:
         return cls(**fields)
 
 
-def suggest(name: str, known: Collection[str]) -> str:
-    """Return "did you mean 'x'? known: x, y", without the question when nothing is near."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"{f'did you mean {near[0]!r}? ' if near else ''}known: {', '.join(known)}"
+def _to_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _to_json(each) for name, each in value.items()}
+    return [_to_json(each) for each in value] if isinstance(value, tuple) else value
 
 
 def choices(field: str) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from .._files import write_atomically
-from ..models import FasterKAN, FasterKANvolver
 from ..models.pretrained import Pretrained, from_pretrained
 from .config import TrainConfig
 from .errors import RunFolderError
@@ -120,17 +119,13 @@ class RunFolder:
         """
         return self._read(self.result) if self.result.exists() else None
 
-    def load_model(self) -> FasterKAN | FasterKANvolver:
+    def load_model(self) -> Pretrained:
         """Return the model of the run.
 
         Raises:
             CheckpointError: the model is missing or damaged.
-            RunFolderError: the model is of a class that runs do not train.
         """
-        model = from_pretrained(self.model)
-        if not isinstance(model, FasterKAN | FasterKANvolver):
-            raise RunFolderError(f"{self.model} has a {type(model).__name__}, which no run writes")
-        return model
+        return from_pretrained(self.model)
 
     def is_run(self) -> bool:
         """Whether the folder is that of a run: it has `config.json`, and `metrics.jsonl` or `model/`."""

@@ -19,6 +19,7 @@ from .divergence import check_finite, diverged
 from .errors import TrainingInterrupted
 from .evaluation import evaluate
 from .interrupts import Interrupts, delayed_interrupts
+from .networks import check_batches
 from .observers import Observer
 from .randomness import own_random_state
 from .result import EpochMetrics, TrainResult
@@ -60,13 +61,15 @@ def train(
         TrainingError: a loss is not finite.
         TrainingInterrupted: Ctrl-C was pressed. The model has the weights to keep (`config.keep`) among the finished
             epochs.
-        ValueError: a data set is empty, the device is not available, or the state is from another run.
+        ValueError: a data set is empty, a batch is too small for batch norms, the device is not available, or the state
+            is from another run.
 
     Example:
         >>> result = train(fk.FasterKAN([784, 64, 10]), train_set, validation_set, TrainConfig(epochs=3))
     """
     device = resolve_device(config.device)
     model.to(device)
+    check_batches(model, config, len(train_set))
     training = Training(model, train_set, config, device)
     if checkpoints is None:
         checkpoints = Checkpoints(Path(), keep=0)

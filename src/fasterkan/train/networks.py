@@ -10,58 +10,68 @@ import torch
 from torch import nn
 
 from ..data import ImageDataset
-from ..models import FasterKAN, FasterKANvolver
+from ..models import Pretrained, create_model
+from ..models.registry import what_it_takes
+from ..nn import KANLinear
 from .config import TrainConfig
 
-_HIDDEN = {"fasterkan": 256, "fasterkanvolver": 64}
+_HIDDEN, _HIDDEN_BEHIND_CONVOLUTIONS = 256, 64
 
 
 def with_layers(config: TrainConfig, data: ImageDataset) -> TrainConfig:
     """Return the configuration with the default layers for some images where it names none.
 
-    They are pixels, 256, classes for a `FasterKAN`, and 64, classes for a `FasterKANvolver`.
+    They are pixels, 256, classes, or 64, classes behind the features of a model with convolutions.
 
     Raises:
         ValueError: the layers that it names do not fit the images.
     """
-    if not config.layers:
-        first = (data.images[0].numel(),) if config.model == "fasterkan" else ()
-        return dataclasses.replace(config, layers=(*first, _HIDDEN[config.model], data.num_classes))
-    _check_layers(config.layers, data, pixels_first=config.model == "fasterkan")
-    return config
+    behind = what_it_takes(config.model).images
+    if config.layers:
+        _check_layers(config.layers, data, pixels_first=not behind)
+        return config
+    first = (_HIDDEN_BEHIND_CONVOLUTIONS,) if behind else (data.images[0].numel(), _HIDDEN)
+    return dataclasses.replace(config, layers=(*first, data.num_classes))
 
 
-def build_model(config: TrainConfig, image: Sequence[int] = (28, 28)) -> FasterKAN | FasterKANvolver:
+def build_model(config: TrainConfig, image: Sequence[int] = (28, 28)) -> Pretrained:
     """Return the network of a configuration with the initial weights of its seed.
 
     Args:
         config: names its layers.
-        image: shape of an image, [H, W] or [C, H, W]; of a `FasterKAN` its layers say enough.
+        image: shape of an image, [H, W] or [C, H, W]; of a network on pixels its layers say enough.
+
+    Raises:
+        TypeError, ValueError: the model refuses an argument, or has no input norm to freeze.
     """
-    settings: dict[str, Any] = {
-        "grid_min": config.grid_min,
-        "grid_max": config.grid_max,
-        "num_grids": config.num_grids,
-        "exponent": config.exponent,
-        "inv_denominator": config.inv_denominator,
-        "train_grid": config.train_grid,
-        "train_inv_denominator": config.train_inv_denominator,
-        "norm_gain": config.norm_gain,
-        "generator": torch.Generator().manual_seed(config.seed),
-    }
-    model: FasterKAN | FasterKANvolver
-    if config.model == "fasterkan":
-        model = FasterKAN(config.layers, **settings)
-    else:
-        channels = image[0] if len(image) == 3 else 1
-        model = FasterKANvolver(config.layers, in_channels=channels, image_size=tuple(image[-2:]), **settings)
-        # the faster layout for convolutions on CPUs
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    settings: dict[str, Any] = {**config.arguments(), "generator": torch.Generator().manual_seed(config.seed)}
+    if config.basis is not None:
+        settings["basis"] = config.chosen_basis()
+    if what_it_takes(config.model).images:
+        settings |= {"in_channels": image[0] if len(image) == 3 else 1, "image_size": tuple(image[-2:])}
+    model = create_model(config.model, config.layers, **settings)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the faster layout on CPUs
     if config.freeze_input_norm:
-        norm = model.kan_layers()[0].norm
-        assert isinstance(norm, nn.Module)
-        norm.requires_grad_(False)
+        _freeze_input_norm(config.model, model)
     return model
+
+
+def _freeze_input_norm(name: str, model: nn.Module) -> None:
+    layers: list[KANLinear] = getattr(model, "kan_layers", list)()
+    norm = layers[0].norm if layers else None
+    if not isinstance(norm, nn.Module) or not list(norm.parameters()):
+        raise ValueError(f"freeze_input_norm: the first layer of this {name} has no norm that is learned; leave it out")
+    norm.requires_grad_(False)
+
+
+def image_shape(model: nn.Module) -> tuple[int, int, int] | None:
+    """Return (channels, height, width) of the images that a model is made for, None where it takes rows of any kind."""
+    channels, size = getattr(model, "in_channels", None), getattr(model, "image_size", None)
+    if not isinstance(channels, int) or not isinstance(size, tuple) or len(size) != 2:
+        return None
+    return channels, size[0], size[1]
 
 
 def check_fit(model: nn.Module, data: ImageDataset) -> None:
@@ -69,16 +79,38 @@ def check_fit(model: nn.Module, data: ImageDataset) -> None:
 
     Networks that do not say their sizes in `layers_hidden` pass.
     """
-    if isinstance(model, FasterKANvolver):
+    made_for = image_shape(model)
+    if made_for is not None:
         image = tuple(data.images.shape[1:])
         image = image if len(image) == 3 else (1, *image)
-        if image != (model.in_channels, *model.image_size):
+        if image != made_for:
             raise ValueError(
-                f"this FasterKANvolver is made for images of {[model.in_channels, *model.image_size]} (channels, "
-                f"height, width), those of {data.name} are {list(image)}"
+                f"this {type(model).__name__} is made for images of {list(made_for)} (channels, height, width), those "
+                f"of {data.name} are {list(image)}"
             )
     if layers := getattr(model, "layers_hidden", None):
-        _check_layers(layers, data, pixels_first=not isinstance(model, FasterKANvolver))
+        _check_layers(layers, data, pixels_first=made_for is None)
+
+
+def least_images(model: nn.Module) -> int:
+    """Return how many images a model must see at a time in training: two where batch norms look at rows, else one."""
+    return 2 if any(isinstance(module, nn.BatchNorm1d) for module in model.modules()) else 1
+
+
+def check_batches(model: nn.Module, config: TrainConfig, rows: int) -> None:
+    """Raise ValueError if a step would have fewer images than the model needs at a time.
+
+    Args:
+        model: as it will be trained.
+        config: its batch size.
+        rows: number of training images.
+    """
+    least, size = least_images(model), min(config.batch_size, rows)
+    if size < least:
+        raise ValueError(
+            f"a batch of {size} image is too small for {type(model).__name__}, whose batch norms need two in "
+            "training; take a larger batch_size, and two training images at least"
+        )
 
 
 def _check_layers(layers: Sequence[int], data: ImageDataset, *, pixels_first: bool) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..nn import param_groups
 from .config import TrainConfig
 from .muon import MatrixMuon
+from .networks import least_images
 from .schedule import factor
 
 _DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -34,6 +35,7 @@ class Stepper:
         self.config, self.steps, self.device = config, steps, device
         self.step, self.lr = 0, 0.0
         self.model = model
+        self._least = least_images(model)
         self.optimizers = _optimizers(model, config, device)
         self._groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
         self._highest = [group["lr"] for group in self._groups]
@@ -51,7 +53,7 @@ class Stepper:
     def gradient(self, x: Tensor, labels: Tensor) -> Tensor:
         """Compute the gradient of the loss of a batch, part by part, and return the loss without its graph."""
         self.model.zero_grad()
-        parts = min(self.config.accumulate, len(x))
+        parts = min(self.config.accumulate, max(1, len(x) // self._least))
         if parts == 1:
             return self.differentiate(self.loss(x, labels))
         total = torch.zeros((), device=self.device)

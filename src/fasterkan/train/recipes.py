@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from .config import TrainConfig, suggest
+from ..models.registry import what_it_takes
+from .config import NETWORK, TrainConfig
+from .names import model_name, suggest
 
 _GPU = TrainConfig(
     dataset="mnist",
@@ -86,7 +88,7 @@ def recipe(name: str, **changes: Any) -> TrainConfig:
         changes: fields of `TrainConfig` with their new values.
 
     Raises:
-        ValueError: there is no recipe with this name.
+        ValueError: there is no recipe with this name, or the recipe sets arguments that another model does not have.
         TypeError, ValueError: a change is outside its field's domain.
 
     Example:
@@ -95,4 +97,12 @@ def recipe(name: str, **changes: Any) -> TrainConfig:
     """
     if name not in RECIPES:
         raise ValueError(f"unknown recipe {name!r}; {suggest(name, RECIPES)}")
-    return dataclasses.replace(RECIPES[name], **changes)
+    found, model = RECIPES[name], changes.get("model")
+    if model is not None:
+        takes = what_it_takes(model_name(model)).defaults
+        if not NETWORK.keys() <= takes.keys():
+            raise ValueError(
+                f"recipe {name!r} sets arguments of {found.model}, which {model} does not have; leave out the recipe "
+                "or the model"
+            )
+    return dataclasses.replace(found, **changes)

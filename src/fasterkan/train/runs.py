@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ..data import ImageDataset, train_validation_test
-from ..models import FasterKAN, FasterKANvolver
+from ..models import Pretrained
 from .checkpoint import Checkpoints, Snapshot
 from .config import TrainConfig
 from .environment import machine, versions
@@ -19,7 +19,7 @@ from .errors import RunFolderError, TrainingError, TrainingInterrupted
 from .evaluation import Evaluation, evaluate
 from .folder import RunFolder
 from .loop import resolve_device, train
-from .networks import build_model, with_layers
+from .networks import build_model, check_batches, with_layers
 from .observers import JsonLines, Observer
 from .result import TrainResult
 
@@ -97,6 +97,7 @@ def run(
     if resume:
         place.check_resumable(config)
     model = build_model(config, parts[0].images.shape[1:])
+    check_batches(model, config, len(parts[0]))
     checkpoints = Checkpoints(place.checkpoints, config.keep_checkpoints, config.checkpoint_minutes)
     with place.hold():
         if resume:
@@ -118,7 +119,7 @@ def run(
 
 
 def _carry_out(
-    model: FasterKAN | FasterKANvolver,
+    model: Pretrained,
     parts: Sequence[ImageDataset],
     config: TrainConfig,
     place: RunFolder,
