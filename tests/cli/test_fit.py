@@ -191,7 +191,7 @@ def test_plot_prune_and_info_know_the_columns(call, numbers, tmp_path):
     assert len(read(again.out)) == 150
     assert "from a, b, c" in call("info", folder).out
     said = call("eval", folder)
-    assert said.code == 2 and "was fitted to a table, this command needs images" in said.err
+    assert said.code == 2 and "was fitted to a table, but this command needs images" in said.err
 
 
 PRUNED = {"config.json", "model.safetensors", "fit.json", "report.txt", "report.json", "predictions.csv"}

@@ -98,7 +98,7 @@ REFUSED_NETWORKS = [
     (
         {"num_grids": 8, "exponent": 2.0},
         "TrainConfig: kan has no num_grids and no exponent; it takes basis with basis_args (--basis, --basis-arg) and "
-        "model_args (--model-arg): norm, base, bias, after, first_affine",
+        "model_args (--model-arg): norm, base, base_input, bias, after, first_affine",
     ),
     (
         {"model": "mlp", "train_grid": False},

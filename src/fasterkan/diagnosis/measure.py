@@ -17,6 +17,7 @@ from .thresholds import DEAD_VALUE, DEAD_WEIGHT, FLAT, RANK
 
 _VALUES = 4_000_000  # largest number of values of phi in memory at a time
 _NODES = 513
+_EACH_EDGE = 8_000_000  # of phi in all, where each edge has its functions: fewer rows, of many functions
 
 
 def measure(name: str, seen: Seen, rows: int) -> LayerReport:
@@ -46,28 +47,29 @@ def measure(name: str, seen: Seen, rows: int) -> LayerReport:
 
 
 def _over_data(layer: KANLinear, z: Tensor) -> dict[str, Any]:
-    """The numbers that need phi over the data; z is [S, I]."""
-    count, functions, each_edge = len(z), layer.basis.num_basis, layer.basis.per_edge
-    features = layer.in_features * (layer.out_features if each_edge else 1)
+    """The numbers that need phi over the data; z is [S, I], and below I is O I where each edge has its functions."""
+    weight = _by_function(layer).to("cpu", torch.float64)  # [O, I, K]
+    _, features, functions = weight.shape
     value_peak, slope_peak = _peaks(layer)
     gram = torch.zeros(features, functions, functions, dtype=torch.float64)
     size = torch.zeros(features, functions, dtype=torch.float64)
     flat = 0
+    low, high = range_of_z(layer)
+    outside = float(((z < low) | (z > high)).double().mean())
+    z = _some(layer, z)
+    count = len(z)
     for phi, slope in _tables(layer, z):
         gram += torch.einsum("sik,sil->ikl", phi, phi)
         size += phi.abs().sum(0)
         unseen = phi.abs().amax(-1) < FLAT * value_peak
         flat += int((unseen | (slope.abs().amax(-1) < FLAT * slope_peak)).sum())
-    low, high = range_of_z(layer)
     roots = torch.linalg.eigvalsh(gram / count)  # [I, K], ascending
     largest = roots[:, -1:].clamp_min(torch.finfo(torch.float64).tiny)
     smallest = roots[:, :1].clamp_min(torch.finfo(torch.float64).eps * largest)
-    weight = layer.weight.detach().to("cpu", torch.float64)
     rms = weight.square().mean().sqrt()
-    largest_weight = weight.abs().flatten(0, 1) if each_edge else weight.abs().amax(0)
-    dead = (size / count < DEAD_VALUE * size.max() / count) | (largest_weight <= DEAD_WEIGHT * rms)
+    dead = (size / count < DEAD_VALUE * size.max() / count) | (weight.abs().amax(0) <= DEAD_WEIGHT * rms)
     return {
-        "outside": float(((z < low) | (z > high)).double().mean()),
+        "outside": outside,
         "dead": float(dead.double().mean()),
         "independent": float((roots > RANK * largest).sum(-1).double().mean()),
         "condition": float((largest / smallest).log().mean().exp()),
@@ -75,23 +77,32 @@ def _over_data(layer: KANLinear, z: Tensor) -> dict[str, Any]:
     }
 
 
-def _tables(layer: KANLinear, z: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """phi and its slope [S', I, K] for some rows at a time; slopes are per half range of the feature.
+def _by_function(layer: KANLinear) -> Tensor:
+    """The weights [O, I, K]; of a basis with functions for each edge [1, O I, K]."""
+    weight = layer.weight.detach()
+    return weight.flatten(0, 1).unsqueeze(0) if layer.basis.per_edge else weight
 
-    Bases with tensors for each edge give [S', O I, K].
-    """
-    params = exact_tensors(layer)
+
+def _some(layer: KANLinear, z: Tensor) -> Tensor:
+    """The rows of z, or some of them, evenly spread, where each edge has its own functions."""
+    most = max(32, _EACH_EDGE // layer.weight.numel()) if layer.basis.per_edge else len(z)
+    return z if len(z) <= most else z[torch.arange(most) * (len(z) - 1) // (most - 1)]
+
+
+def _tables(layer: KANLinear, z: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """phi and its slope per half range, [S', I, K] or [S', O I, K], for some rows at a time."""
+    params, (_, features, functions) = exact_tensors(layer), _by_function(layer).shape
     low, high = range_of_z(layer)
     half = ((high - low) / 2).unsqueeze(-1)  # [I, 1]
     with torch.no_grad():
-        for part in z.split(max(1, _VALUES // (z.shape[1] * layer.basis.num_basis))):
+        for part in z.split(max(1, _VALUES // (features * functions))):
             phi, slope = layer.basis.evaluate(part, params), layer.basis.derivative(part, params) * half
-            yield (phi.flatten(1, 2), slope.flatten(1, 2)) if layer.basis.per_edge else (phi, slope)
+            yield phi.reshape(-1, features, functions), slope.reshape(-1, features, functions)
 
 
 def _peaks(layer: KANLinear) -> tuple[float, float]:
     """The largest value and slope of any function on the grid."""
-    nodes = spread_over(*range_of_z(layer), _NODES)
+    nodes = _some(layer, spread_over(*range_of_z(layer), _NODES))
     pairs = [(float(phi.abs().max()), float(slope.abs().max())) for phi, slope in _tables(layer, nodes)]
     return max(value for value, _ in pairs), max(slope for _, slope in pairs)
 
