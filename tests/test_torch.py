@@ -51,10 +51,20 @@ def test_forward_mode_is_active():
     assert not _torch.forward_mode_is_active()
 
 
+def test_autocast_is_active():
+    assert not _torch.autocast_is_active()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert _torch.autocast_is_active()
+        with torch.autocast("cpu", enabled=False):
+            assert not _torch.autocast_is_active()
+    with torch.amp.autocast_mode.autocast("cpu", torch.float16):
+        assert _torch.autocast_is_active()
+    assert not _torch.autocast_is_active()
+
+
 def test_private_backend():
     name = _torch.private_backend()
-    assert torch.utils.rename_privateuse1_backend is not None
-    assert isinstance(name, str) and name == "privateuseone"
+    assert name == "privateuseone", "no vendor has taken the slot here"
 
 
 def test_lerp_all():

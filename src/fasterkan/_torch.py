@@ -22,6 +22,11 @@ def forward_mode_is_active() -> bool:
     return forward_ad._current_level >= 0
 
 
+def autocast_is_active() -> bool:
+    """Return whether autocast is on for some type of device; one question instead of one for each type."""
+    return torch._C._is_any_autocast_enabled()
+
+
 def private_backend() -> str:
     """Return the name of the device type that a vendor may have given to torch's private slot."""
     return torch._C._get_privateuse1_backend_name()

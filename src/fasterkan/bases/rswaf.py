@@ -132,7 +132,7 @@ class RSWAF(_Centred):
         (offset, s), rate = saved, _rate(params)
         # dphi/dz = -2 / |h| tanh(|a|) sign(z - u) phi, and tanh(|a|) = 1 - 2 s.
         slope = torch.addcmul(phi, s, phi, value=-2).copysign_(offset).mul_(dphi)
-        dz = slope.sum(-1) * rate.squeeze(-1) if "z" in wrt else None
+        dz = slope.sum(-1) * rate.view(-1) if "z" in wrt else None
         found = {}
         if "grid" in wrt:
             found["grid"] = total(slope.flatten(0, -3) * -rate, params["grid"])
@@ -184,8 +184,9 @@ def _finite(z: Tensor) -> Tensor:
 
 
 def _rate(params: Params) -> Tensor:
-    """-2 / |h|, [1, 1] or [I, 1]."""
-    return -2 * params["inv_denominator"].abs().unsqueeze(-1)
+    """-2 / |h|, [1] or [I, 1]."""
+    rate = params["inv_denominator"].abs() * -2
+    return rate if rate.numel() == 1 else rate.unsqueeze(-1)
 
 
 def _power(t: Tensor, exponent: float) -> Tensor:

@@ -119,7 +119,8 @@ class _KANConv(KANLayer, Calibratable):
     def forward(self, x: Tensor) -> Tensor:
         single = self._check_input(x)
         pixels = (x.unsqueeze(0) if single else x).movedim(1, -1)  # [B, *S, C]
-        self._follow_data(pixels)
+        if self.training:
+            self._follow_data(pixels)
         call = self._call(pixels)
         y = choose(CONV_PATHS, self.path, call)[0].run(call)
         if self.base is not None and self.base_weight is not None:

@@ -122,7 +122,7 @@ class KANLayer(nn.Module):
 
     def _follow_data(self, x: Tensor) -> None:
         """Let a feature norm that is not frozen look at training data."""
-        if self.training and isinstance(self.norm, FeatureScaling):
+        if isinstance(self.norm, FeatureScaling):
             self.norm.follow(x, lambda: self.basis.range_of(self.basis_tensors()))
 
     def _check_tensor(self, x: Tensor) -> None:

@@ -92,7 +92,8 @@ class KANLinear(EdgeLayer, Calibratable, GridCare):
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)
         x = self.selected(x)
-        self._follow_data(x)
+        if self.training:
+            self._follow_data(x)
         call, seen = self._call(x)
         y = choose(LINEAR_PATHS, self.path, call)[0].run(call)
         if self.base is not None and self.base_weight is not None:

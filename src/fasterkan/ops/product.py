@@ -21,12 +21,15 @@ LEAST = 1 << 24
 _LEAST_OUTPUTS = 64
 
 
-def rows_product(rows: Tensor, weight: Tensor) -> Tensor:
-    """Return rows @ weight^T, [N, C] and [O, C] -> [N, O], in their dtype."""
+def rows_product(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return rows @ weight^T + bias, [N, C], [O, C] and [O] -> [N, O], in the dtype of the rows."""
     if not convolution_is_faster(rows, weight):
-        return rows @ weight.t()
+        if bias is None or bias.dtype == rows.dtype:
+            return F.linear(rows, weight, bias)
+        return F.linear(rows, weight).add_(bias)
     (n, c), o = rows.shape, weight.shape[0]
-    return F.conv2d(rows.reshape(n, 1, 1, c), weight.reshape(o, 1, 1, c)).view(n, o)
+    y = F.conv2d(rows.reshape(n, 1, 1, c), weight.reshape(o, 1, 1, c)).view(n, o)
+    return y if bias is None else y.add_(bias)
 
 
 def rows_gradient(dy: Tensor, weight: Tensor) -> Tensor:

@@ -58,14 +58,14 @@ class _RowChunks:
         if step >= z.shape[0]:
             phi, saved = self.basis.evaluate_for_vjp(z, params)
             panel = phi.flatten(1)
-            y = rows_product(panel if panel.dtype == dtype else panel.to(dtype), w)
+            y = rows_product(panel if panel.dtype == dtype else panel.to(dtype), w, bias)
             kept = self._kept(phi, saved, params, needs) if needs else ()
         else:
             kept, y = (), torch.empty(z.shape[0], weight.shape[0], dtype=dtype, device=z.device)  # [N, O]
             for rows in _slices(z, step):
                 phi, _ = self.basis.evaluate_for_vjp(z[rows], params)
-                y[rows] = rows_product(phi.flatten(1).to(dtype), w)
-        return y if bias is None else y.add_(bias), kept
+                y[rows] = rows_product(phi.flatten(1).to(dtype), w, bias)
+        return y, kept
 
     def _kept(self, phi: Tensor, saved: tuple[Tensor, ...], params: Params, needs: Needs) -> tuple[Tensor, ...]:
         """What of a small basis is kept for the gradients that are needed."""

@@ -46,7 +46,7 @@ def row_norm(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, *, cent
 def _fused(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, center: bool) -> Tensor:
     scaled, shape, eps = x * PRESCALE, (x.shape[-1],), eps * PRESCALE**2
     if center:
-        return F.layer_norm(scaled, shape, weight, bias, eps)
+        return torch.layer_norm(scaled, shape, weight, bias, eps)
     return F.rms_norm(scaled, shape, weight, eps)
 
 

@@ -11,7 +11,13 @@ import torch
 import torch.autograd.forward_ad as forward_ad
 from torch import Tensor
 
-from .._torch import forward_mode_is_active, is_batched_gradient, private_backend, transform_is_active
+from .._torch import (
+    autocast_is_active,
+    forward_mode_is_active,
+    is_batched_gradient,
+    private_backend,
+    transform_is_active,
+)
 
 _AUTOCAST_DEVICES = frozenset(
     kind
@@ -76,6 +82,8 @@ _NOTHING: AbstractContextManager[Any] = nullcontext()
 
 def autocast_dtype(x: Tensor) -> torch.dtype | None:
     """Return the dtype of autocast on x's device, None where it is off or the device (meta, say) has none."""
+    if not torch.compiler.is_compiling() and not autocast_is_active():
+        return None
     kind = x.device.type
     if kind in _AUTOCAST_DEVICES and torch.is_autocast_enabled(kind):
         return torch.get_autocast_dtype(kind)
