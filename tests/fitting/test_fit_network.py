@@ -129,9 +129,12 @@ def test_noise_is_smoothed_away():
     x = points(400, 1)
     clean = torch.sin(3 * x[:, 0])
     noise = torch.randn(400, generator=torch.Generator().manual_seed(seed_of(2)), dtype=torch.float64)
-    net = fk.KANLinear(1, 1, fk.BSpline(grid_size=48), norm="feature", dtype=torch.float64)
+    net, free = (fk.KANLinear(1, 1, fk.BSpline(grid_size=48), norm="feature", dtype=torch.float64) for _ in range(2))
     result = fk.fit(net, x, clean + 0.3 * noise)
-    assert rmse(net, x, clean) < 0.08  # the noise over the root of 400 / 15; 0.11 if the 51 functions were let go
+    fk.fit(free, x, clean + 0.3 * noise, smoothness=0.0, grids=None)
+    # n functions let through 0.3 times the root of n / 400, a part in the root of 2 n more or less: 15 of them half of
+    # what 51 do, each draw counted by its own noise.
+    assert rmse(net, x, clean) < 0.85 * rmse(free, x, clean) < 0.85 * 0.15
     assert result.held_out == pytest.approx(0.3, rel=0.3)
 
 
@@ -221,9 +224,9 @@ def test_above_its_limit_lbfgs_takes_over(monkeypatch):
         own = getattr(candidates, name)
         monkeypatch.setattr(candidates, name, lambda *a, own=own, name=name, **k: used.append(name) or own(*a, **k))
     monkeypatch.setattr(candidates, "MOST_PARAMETERS", 10)
-    net = network()
-    result = fk.fit(net, X, PRODUCT, starts=1, grids=None, iterations=100, smoothness=0.0)
-    assert rmse(net, X, PRODUCT) < 0.02 and result.loss == pytest.approx(rmse(net, X, PRODUCT), rel=1e-6)
+    net, y = network((2, 1)), torch.sin(2 * X[:, 0]) + X[:, 1].square()  # one layer: no start ends in a worse minimum
+    result = fk.fit(net, X, y, starts=1, grids=None, iterations=100, smoothness=0.0)
+    assert rmse(net, X, y) < 0.02 and result.loss == pytest.approx(rmse(net, X, y), rel=1e-6)
     assert set(used) == {"minimise_by_gradient"}
     monkeypatch.setattr(candidates, "MOST_PARAMETERS", 3000)
     used.clear()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from scipy.stats import spearmanr
 
 import fasterkan as fk
 
@@ -29,7 +28,8 @@ def test_importances_agree_with_planted_additive_truths(fitted, method, widths, 
     function, variances_of = additive(torch.rand(6).tolist())
     net, x, _ = fitted(widths, function, noise=0.02)
     found, variances = fk.importance(net, x, method=method), variances_of(x)
-    assert spearmanr(found.inputs, variances).statistic > 0.95
+    clearly = variances.unsqueeze(1) > 1.2 * variances  # others may change places
+    assert (found.inputs.unsqueeze(1) > found.inputs)[clearly].all()
     if widths == [6, 1]:
         torch.testing.assert_close(found.inputs, variances / variances.sum(), rtol=0.2, atol=0.01)
 
@@ -145,8 +145,11 @@ def test_lists_and_reversed_arrays_are_rows_too():
 
 def test_many_outputs_are_looked_at_by_random_sums():
     net, x = fk.KAN([6, 50], norm=None, dtype=torch.float64), torch.rand(500, 6, dtype=torch.float64)
-    found, exact = fk.importance(net, x, method="gradient"), fk.importance(net, x, method="shuffle", repeats=20)
-    torch.testing.assert_close(found.inputs, exact.inputs, rtol=0.3, atol=0.01)
+    exact = fk.importance(net, x, method="shuffle", repeats=20).inputs
+    found = torch.stack([fk.importance(net, x, method="gradient", seed=seed).inputs for seed in range(16)])
+    # 32 sums of squares err by a quarter, the root of 2 / 32; the mean of 16 by a sixteenth.
+    torch.testing.assert_close(found.mean(0), exact, rtol=0.3, atol=0.01)
+    assert (found.std(0) / exact).max() < 0.5
 
 
 def test_the_network_is_left_as_it_was_and_the_result_repeats():

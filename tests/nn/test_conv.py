@@ -338,13 +338,16 @@ def test_bfloat16_weights() -> None:
 
 def test_float32_error_is_that_of_a_plain_convolution() -> None:
     layer = make(2, 16, 8, 3, padding=1, dtype=torch.float32)
-    x = image(layer, 4)
-    expected = oracle(copy.deepcopy(layer).double(), x.double(), 1)
-    z = F.pad(F.layer_norm(x.movedim(1, -1), (16,), layer.norm.weight, layer.norm.bias), (0, 0, 1, 1, 1, 1))
-    panel = BASIS.evaluate(z, layer.basis_tensors()).flatten(-2).movedim(-1, 1).contiguous()
-    plain = F.conv2d(panel, layer.weight.flatten(1, 2), layer.bias)
-    errors = [(y.double() - expected).abs().max().item() for y in (layer(x), plain)]
-    assert errors[0] <= 2 * errors[1] + 1e-6
+    squares = torch.zeros(2, dtype=torch.float64)
+    for _ in range(8):  # the error of one draw is a matter of luck
+        x = image(layer, 4)
+        expected = oracle(copy.deepcopy(layer).double(), x.double(), 1)
+        z = F.pad(F.layer_norm(x.movedim(1, -1), (16,), layer.norm.weight, layer.norm.bias), (0, 0, 1, 1, 1, 1))
+        panel = BASIS.evaluate(z, layer.basis_tensors()).flatten(-2).movedim(-1, 1).contiguous()
+        plain = F.conv2d(panel, layer.weight.flatten(1, 2), layer.bias)
+        squares += torch.stack([(y.double() - expected).abs().max().detach().square() for y in (layer(x), plain)]) / 8
+    error, yardstick = squares.sqrt().tolist()
+    assert error <= 2 * yardstick + 1e-6
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])

@@ -344,7 +344,8 @@ def test_classifiers_of_many_inputs_become_smaller(edges):
     assert report.after.edges <= 0.12 * report.before.edges
     assert report.loss_after <= report.loss_allowed
     assert {3, 10, 30}.isdisjoint(report.removed_inputs)
-    assert report.after.parameters < (0.6 if edges else 0.15) * report.before.parameters
+    # Of nodes all parameters go; of edges those alone whose nodes are left without any.
+    assert report.after.parameters < (0.75 if edges else 0.15) * report.before.parameters
 
 
 @pytest.mark.parametrize(
