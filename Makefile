@@ -7,10 +7,10 @@ BIN := .venv/bin
 STAMP := .venv/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test test-all mnist bench-cpu bench-tables docs clean
+.PHONY: help setup lint test test-all test-machines mnist bench-cpu bench-tables docs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo "Variables: PYTHON=python3 (builds .venv), SEED=0 (make mnist), WORKERS=2 (test processes)"
 
 setup: $(STAMP) ## build .venv, once
@@ -25,6 +25,9 @@ test: $(STAMP) ## every test but the slow ones and those for a GPU
 
 test-all: $(STAMP) ## the slow tests too
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not gpu"
+
+test-machines: $(STAMP) ## the tests that compute, as other processors and draws would have them, under an hour
+	$(BIN)/python tests/machines.py --workers $(WORKERS)
 
 mnist: $(STAMP) ## train the original's network on MNIST
 	$(BIN)/fasterkan train mnist --recipe mnist-cpu --seed $(SEED) --out runs/mnist-$(SEED) --overwrite
