@@ -110,6 +110,6 @@ def test_a_base_branch_on_z_is_not_folded() -> None:
     net = fk.KAN([3, 2], norm="feature", base="silu", base_input="z")
     net.calibrate(torch.randn(50, 3))
     before = copy.deepcopy(net.state_dict())
-    with pytest.raises(ValueError, match=r'fold: the base branch sees what the norm makes of x \(base_input="z"\)'):
+    with pytest.raises(ValueError, match=r'fold: the base branch takes z = norm\(x\) \(base_input="z"\)'):
         net.fold()
     assert all(torch.equal(t, before[name]) for name, t in net.state_dict().items())

@@ -1,4 +1,4 @@
-"""Layers: KANLinear, its norms, and what optimisers and losses need from them."""
+"""Layers: KANLinear, KAN convolutions, their norms, and helpers for optimisers and losses."""
 
 from .after import After
 from .batch_range import BatchRange, BatchScaling

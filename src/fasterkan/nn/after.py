@@ -1,4 +1,4 @@
-"""What follows a layer: a norm over its outputs and an activation, as KAL-Net, KANvolver and Wav-KAN have it."""
+"""What follows a layer: a norm of its outputs and an activation, as in KAL-Net, KANvolver and Wav-KAN."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class After(nn.Module):
         name: "layernorm" or "batchnorm", alone or followed by an activation: "layernorm_silu" (KAL-Net), "batchnorm"
             (Wav-KAN), "batchnorm_relu" (KANvolver).
         out_features: O.
-        device, dtype: of the norm's tensors, which have the names of torch's own: `weight`, `bias` [O] and, for
+        device, dtype: of the norm's tensors. The tensors have the same names as in torch: `weight`, `bias` [O] and, for
             "batchnorm", `running_mean`, `running_var` [O], `num_batches_tracked`.
 
-    Shapes: x [..., O] -> y [..., O]. "batchnorm" takes all leading dimensions as one batch: in training a row's output
-    depends on the other rows, and two rows are the least; `model.eval()` uses the running means.
+    Shapes: x [..., O] -> y [..., O]. "batchnorm" takes all leading dimensions as one batch. In training, the output of
+        a row depends on the other rows, and at least two rows are needed. `model.eval()` uses the running statistics.
 
     Raises:
         TypeError, ValueError: the name is not known.
@@ -42,13 +42,13 @@ class After(nn.Module):
         self.norm = norm(out_features, device=device, dtype=dtype)
 
     def reset_parameters(self) -> None:
-        """Become as new: gain 1, bias 0, and no running statistics."""
+        """Reset the norm: gain 1, bias 0, and no running statistics."""
         self.norm.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return y [..., O]."""
         if isinstance(self.norm, nn.LayerNorm):
-            return self.activation(self.norm(x)).to(x.dtype)  # autocast makes float32 of it
+            return self.activation(self.norm(x)).to(x.dtype)  # under autocast the norm returns float32
         if not x.numel():
             return self.activation(x)
         rows = x.reshape(-1, x.shape[-1])  # [N, O]
@@ -67,7 +67,7 @@ def split_after(name: str) -> tuple[str, str]:
     """Return (norm, activation) of a name such as "layernorm_silu"; the activation of "batchnorm" is "identity".
 
     Raises:
-        TypeError, ValueError: it is no such name.
+        TypeError, ValueError: the name is not known.
     """
     expected = 'after must be None, or "layernorm" or "batchnorm", alone or with an activation: "layernorm_silu"'
     if not isinstance(name, str):
@@ -85,5 +85,5 @@ def build_after(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> After | None:
-    """Return the module for one layer of `out_features` outputs, None for None; raises as `split_after`."""
+    """Return the module for a layer of `out_features` outputs, or None for None; raises as `split_after` does."""
     return None if name is None else After(name, out_features, device, dtype)

@@ -1,4 +1,4 @@
-"""The base branch of an edge: a fixed activation of x with one learned weight an edge."""
+"""The base branch of an edge: a fixed activation of x, with one learned weight per edge."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _identity(x: Tensor) -> Tensor:
 
 
 def silu(x: Tensor) -> Tensor:
-    """x sigmoid(x): torch's kernel, whose backward knows no forward mode, or under transforms the formula."""
+    """x sigmoid(x): torch's kernel, or the formula under transforms and in forward mode, which the kernel lacks."""
     situation = Situation.of(x)
     return x * torch.sigmoid(x) if situation.transformed or situation.dual else F.silu(x)
 
@@ -41,10 +41,10 @@ _MODULES: dict[str, nn.Module] = {
 
 
 def resolve_base(base: Base) -> Callable[[Tensor], Tensor] | None:
-    """Return the callable that `base` names; callables and None pass.
+    """Return the callable that `base` names; callables and None are returned as they are.
 
     Raises:
-        TypeError, ValueError: neither a known name nor a callable.
+        TypeError, ValueError: `base` is neither a known name nor a callable.
     """
     if isinstance(base, str):
         if base not in BASES:
@@ -61,7 +61,7 @@ def base_name(base: Base) -> str | None:
     """Return the name under which `resolve_base` finds this branch again.
 
     Raises:
-        ValueError: a callable that has no name here, so that it cannot be written into a configuration.
+        ValueError: the callable has no name here, so it cannot be written into a configuration.
     """
     found = named_base(base)
     if found is None or isinstance(found, str):
@@ -70,13 +70,13 @@ def base_name(base: Base) -> str | None:
 
 
 def named_base(base: Base) -> Base:
-    """Return the name of a branch where it has one; other callables and None pass."""
+    """Return the name of a branch if it has one; other callables and None are returned as they are."""
     if base is None or isinstance(base, str):
         return base
     for name, function in BASES.items():
         if resolve_base(base) is function:
             return name
     for name, module in _MODULES.items():
-        if type(base) is type(module) and repr(base) == repr(module):  # other arguments, another function
+        if type(base) is type(module) and repr(base) == repr(module):  # with other arguments it is another function
             return name
     return base

@@ -1,4 +1,4 @@
-"""The norm of KAL-Net: one minimum and one maximum of the whole batch, all features together."""
+"""The norm of KAL-Net: one minimum and one maximum for the whole batch, over all features."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .init import Distribution
 
 @dataclasses.dataclass(frozen=True)
 class BatchRange:
-    """Description of z = 2 (x - min) / (max - min) - 1, minimum and maximum over all rows and features of the call.
+    """Description of z = 2 (x - min) / (max - min) - 1 with the minimum and maximum over all rows and features.
 
-    Warning: a row's output depends on the other rows of its batch, in evaluation too. Predictions change with the
-    batch size and the company a row keeps, one NaN spoils the whole batch, edges are no functions of one variable, and
-    under `torch.func.vmap` each row is a batch of its own. It is here to reproduce KAL-Net; use "layer" or "feature"
-    for anything new.
+    Warning: the output of a row depends on the other rows of its batch, also in evaluation. The predictions for a row
+    change with the batch size and with the other rows. One NaN makes the whole batch NaN. Edges are not functions of
+    one variable. Under `torch.func.vmap` each row is a batch of its own. This norm exists to reproduce KAL-Net; use
+    "layer" or "feature" for new networks.
 
     A batch whose numbers are all equal gives z = 0.
 
@@ -49,7 +49,7 @@ class BatchScaling(nn.Module):
         if not x.numel():
             return x
         low, high = x.amin(), x.amax()
-        half = high / 2 - low / 2  # halves first: the range of finite numbers may be none
+        half = high / 2 - low / 2  # halves first: high - low may overflow
         constant = half == 0
         z = (x - (high / 2 + low / 2)) / torch.where(constant, torch.ones_like(half), half)
         return torch.where(constant, torch.zeros_like(z), z)

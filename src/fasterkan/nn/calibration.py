@@ -1,4 +1,4 @@
-"""Setting, following, freezing and folding the feature norms of a layer or a model."""
+"""Calibrating, updating, freezing and folding the feature norms of a layer or a model."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from .layer import KANLayer
 
 
 class _StatisticsGathered(BaseException):
-    """Ends a forward pass at the layer whose statistics are gathered; no `except Exception` on the way stops it."""
+    """Stops a forward pass at the layer whose statistics are gathered; `except Exception` does not catch it."""
 
 
 class Calibratable(nn.Module):
-    """The methods that layers and models share for their feature norms; without one, they raise ValueError."""
+    """The methods for feature norms that layers and models share; without a feature norm they raise ValueError."""
 
     def calibrate(self, data: Tensor | Iterable[Any]) -> dict[str, float]:
-        """Set every feature norm by data, layer by layer; see `fasterkan.nn.calibration.calibrate`."""
+        """Set every feature norm from data, layer by layer; see `fasterkan.nn.calibration.calibrate`."""
         return calibrate(self, data)
 
     def freeze(self) -> None:
         """Stop the feature norms from following the data in training.
 
         Raises:
-            RuntimeError: one is not calibrated yet.
+            RuntimeError: a norm is not calibrated yet.
         """
         for layer in _calibrated(self, "freeze"):
             _norm(layer).set_status(calibrated=True, frozen=True)
 
     def unfreeze(self) -> None:
-        """Let the feature norms follow the data again: `update_norms` may move them `updates` times more."""
+        """Let the feature norms follow the data again: `update_norms` may move them `updates` more times."""
         for layer in _required(self, "unfreeze").values():
             norm = _norm(layer)
             norm.statistics.reset()
@@ -45,22 +45,24 @@ class Calibratable(nn.Module):
             norm.updates_left = norm.description.updates
 
     def fold(self) -> None:
-        """Move the feature norms' centres and scales into the basis' tensors, in place and exactly; norm is None then.
+        """Move the centres and scales of the feature norms into the basis' tensors, in place and exactly.
+
+        Afterwards `norm` is None.
 
         Raises:
-            ValueError: there is no feature norm, the basis cannot take it in, or the base branch sees z.
+            ValueError: there is no feature norm, the basis cannot absorb it, or the base branch takes z.
             RuntimeError: a norm is not calibrated yet.
         """
         moved = []
         for layer in _calibrated(self, "fold"):
             if getattr(layer, "base_input", "x") == "z":
                 raise ValueError(
-                    'fold: the base branch sees what the norm makes of x (base_input="z"), which no basis can take in; '
+                    'fold: the base branch takes z = norm(x) (base_input="z"), and a basis cannot absorb this norm; '
                     "keep the norm"
                 )
             norm, tensors = _norm(layer), layer.basis_tensors(torch.float64)
             moved.append((layer, *layer.basis.fold(tensors, norm.center.double(), norm.scale.double())))
-        for layer, basis, tensors in moved:  # all, once none was refused
+        for layer, basis, tensors in moved:  # only after no layer was refused
             layer.set_functions(basis, tensors, layer.weight)
             layer.norm = None
 
@@ -68,20 +70,20 @@ class Calibratable(nn.Module):
 def calibrate(model: nn.Module, data: Tensor | Iterable[Any]) -> dict[str, float]:
     """Set the centre and scale of every feature norm in `model`, in the order in which the data reaches them.
 
-    Layers that were calibrated before get new weights too, so that their functions stay as they were
-    (`Basis.refit`).
+    Layers that were calibrated before also get new weights, so that their functions stay the same (`Basis.refit`).
 
     Args:
-        model: a layer, a KAN, or any module that contains some.
-        data: rows [..., I] as one tensor or array, or an iterable of batches (each a tensor or array, or a tuple or
-            list that starts with one); it is gone through once a layer. Empty and non-finite batches are skipped. In a
-            distributed run every rank gives its own, at least one batch, which may be empty.
+        model: a layer, a KAN, or any module that contains such layers.
+        data: rows [..., I] as one tensor or array, or an iterable of batches. A batch is a tensor or array, or a tuple
+            or list that starts with one. The data is read once for each layer. Empty and non-finite batches are
+            skipped. In a distributed run every rank gives its own data: at least one batch, which may be empty.
 
     Returns:
-        For each layer that was calibrated before, by name, the relative RMS error of keeping its functions.
+        For each layer that was calibrated before: its name, and the relative RMS error between its old and new
+        functions.
 
     Raises:
-        TypeError: the data, or a batch of it, is none of these.
+        TypeError: the data, or one of its batches, has another type.
         ValueError: there is no feature norm, or the data holds no finite row.
     """
     pending = _required(model, "calibrate")
@@ -110,16 +112,16 @@ def calibrate(model: nn.Module, data: Tensor | Iterable[Any]) -> dict[str, float
 
 
 def update_norms(model: nn.Module) -> dict[str, float]:
-    """Move the feature norms to the statistics of the training forwards since the last call, keeping the functions.
+    """Move the feature norms to the statistics of the training data since the last call, keeping the functions.
 
     Call it between optimiser steps. Each norm freezes after `FeatureNorm.updates` calls. In a distributed run every
     rank must call it.
 
     Args:
-        model: any module; without feature norms nothing happens.
+        model: any module. If it has no feature norms, nothing happens.
 
     Returns:
-        By layer name, the relative RMS error of keeping its functions.
+        For each layer name, the relative RMS error between its old and new functions.
     """
     errors = {}
     for name, layer in _layers(model).items():
@@ -136,7 +138,7 @@ def update_norms(model: nn.Module) -> dict[str, float]:
 
 
 def move_norm(layer: KANLayer) -> float | None:
-    """Move one layer's norm to its statistics; refit the weights if it had been calibrated, and return the error."""
+    """Move one layer's norm to its statistics; if it was calibrated before, refit the weights and return the error."""
     norm = _norm(layer)
     tensors = layer.basis_tensors()
     low, high = layer.basis.range_of(tensors)
@@ -160,14 +162,14 @@ def move_norm(layer: KANLayer) -> float | None:
 
 
 def _followed(layer: KANLayer, tensors: Params, center: Tensor, scale: Tensor) -> dict[str, Tensor] | None:
-    """The tensors of each edge with which its function stays as it was, exactly; None if the basis cannot."""
+    """Tensors with which each edge's function stays exactly the same; None if the basis cannot do this."""
     if not layer.basis.per_edge:
         return None
     return layer.basis.moved({k: t.detach().to("cpu", torch.float64) for k, t in tensors.items()}, center, scale)
 
 
 def _exact(norm: FeatureScaling) -> tuple[Tensor, Tensor]:
-    """Copies of c and s in float64 on the CPU; they do not move with the norm."""
+    """Copies of c and s in float64 on the CPU; later changes of the norm do not change them."""
     return norm.center.to("cpu", torch.float64, copy=True), norm.scale.to("cpu", torch.float64, copy=True)
 
 
@@ -196,7 +198,7 @@ def _calibrated(model: nn.Module, caller: str) -> list[KANLayer]:
 
 
 def _batches(data: Any) -> Iterable[Any]:
-    """The data as batches that can be gone through again and again."""
+    """The data as batches that can be read several times."""
     if isinstance(data, Tensor | np.ndarray):
         return [data]
     if isinstance(data, str | Mapping) or not isinstance(data, Iterable):
@@ -205,7 +207,7 @@ def _batches(data: Any) -> Iterable[Any]:
 
 
 def _rows(batch: Any, like: Tensor) -> Tensor:
-    """The input in a batch, where `like` lies and in its dtype; whole numbers, an embedding's say, stay as they are."""
+    """The input of a batch, on the device and in the dtype of `like`; integers (for an embedding) keep their dtype."""
     first = batch[0] if isinstance(batch, list | tuple) and batch else batch
     if not isinstance(first, Tensor | np.ndarray):
         raise TypeError(
@@ -216,7 +218,7 @@ def _rows(batch: Any, like: Tensor) -> Tensor:
 
 
 def _gather(model: nn.Module, pending: dict[str, KANLayer], batches: Iterable[Any]) -> str:
-    """Send the batches to the first pending layer they reach; return its name, its statistics filled."""
+    """Send the batches to the first pending layer they reach, gather its statistics, and return its name."""
     reached: list[str] = []
 
     def hook(name: str) -> Any:

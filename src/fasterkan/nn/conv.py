@@ -22,7 +22,7 @@ from .pixel_norm import build_pixel_norm
 
 
 class _KANConv(KANLayer, Calibratable):
-    """The convolutions in any number of spatial dimensions; described in `KANConv2d`."""
+    """A convolution in any number of spatial dimensions; see `KANConv2d`."""
 
     ndim: ClassVar[int]
     bias: Tensor | None
@@ -54,7 +54,7 @@ class _KANConv(KANLayer, Calibratable):
         self.groups = whole_number(name, "groups", groups, 1)
         for what, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
             if channels % self.groups:
-                raise ValueError(f"{name}: {what} {channels} is no multiple of groups {self.groups}")
+                raise ValueError(f"{name}: {what} {channels} is not a multiple of groups {self.groups}")
         self.kernel_size = per_dimension(name, "kernel_size", kernel_size, self.ndim, 1)
         self.stride = per_dimension(name, "stride", stride, self.ndim, 1)
         self.dilation = per_dimension(name, "dilation", dilation, self.ndim, 1)
@@ -66,8 +66,8 @@ class _KANConv(KANLayer, Calibratable):
             raise TypeError(f"{name}: basis must be a Basis such as fk.RSWAF(num_grids=8), got {basis!r}")
         if basis.per_edge:
             raise ValueError(
-                f"{name}: {type(basis).__name__} has tensors for each edge, a convolution evaluates a basis once "
-                "a pixel for all outputs; use a basis that outputs share, such as fk.RSWAF()"
+                f"{name}: {type(basis).__name__} has tensors for each edge, but a convolution evaluates the basis once "
+                "per pixel for all outputs; use a basis that outputs share, such as fk.RSWAF()"
             )
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"{name}: dtype must be a floating-point dtype, got {dtype}")
@@ -90,7 +90,7 @@ class _KANConv(KANLayer, Calibratable):
         return self.out_channels, self.in_channels // self.groups, num_basis, *self.kernel_size
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw W and V from normal distributions for which y has variance 1, set b to 0 and the basis to its start."""
+        """Draw W and V so that y has variance 1, set b to 0, and reset the basis' tensors to their initial values."""
         start = self.basis.init(self.in_channels, self.out_channels, self.weight.device, self.weight.dtype)
         with torch.no_grad():
             for name, tensor in start.items():
@@ -129,10 +129,10 @@ class _KANConv(KANLayer, Calibratable):
         return y.squeeze(0) if single else y
 
     def which_path(self, x: Tensor) -> tuple[str, str]:
-        """Return the name of the path that would compute this layer for x, and why; nothing is computed.
+        """Return the name of the path that would compute this layer for x, and the reason; nothing is computed.
 
         Raises:
-            RuntimeError: `path` names one that cannot.
+            RuntimeError: the path in `path` cannot compute this call.
         """
         single = self._check_input(x)
         path, reason = choose(CONV_PATHS, self.path, self._call((x.unsqueeze(0) if single else x).movedim(1, -1)))
@@ -175,22 +175,23 @@ class _KANConv(KANLayer, Calibratable):
 class KANConv2d(_KANConv):
     """y[o, p] = b_o + sum_cj f_ocj(x[c, s p + d j]): a convolution with a learnable function for each weight.
 
-    f_ocj(x) = sum_k W[o, c, k, j] phi_k(z) + V[o, c, j] base(x), j running over the kernel; z = norm(x), taken at each
-    pixel over the channels of its group, is padded, and the basis is evaluated once a pixel.
-    `padding_mode="zeros"` puts z = 0 (and x = 0 for the base branch) around the image: the functions' values there are
-    phi_k(0), not 0.
+    f_ocj(x) = sum_k W[o, c, k, j] phi_k(z) + V[o, c, j] base(x), where j runs over the kernel. z = norm(x) is computed
+    at each pixel over the channels of its group, and then padded. The basis is evaluated once per pixel.
+    `padding_mode="zeros"` pads with z = 0 (and x = 0 for the base branch): the functions there have the value phi_k(0),
+    not 0.
 
     Args:
         in_channels: C, a multiple of groups.
         out_channels: O, a multiple of groups.
-        kernel_size: one number for each spatial dimension, or one for all; stride, padding and dilation likewise.
+        kernel_size: one number for each spatial dimension, or one number for all. The same holds for stride, padding
+            and dilation.
         stride: s, at least 1.
         padding: positions added on each side, "same" (the output has the input's size; stride 1) or "valid" (none).
         dilation: d, at least 1.
-        groups: into how many parts the channels are divided that do not see each other.
+        groups: number of parts into which the channels are divided; an output depends on the inputs of its part only.
         bias: add b [O].
         padding_mode: "zeros", "reflect", "replicate" or "circular".
-        basis: the functions phi_k; default RSWAF(). One with tensors for each feature has them for each channel.
+        basis: the functions phi_k; default RSWAF(). A basis with tensors per feature has them per channel.
         norm: "layer", "rms" (over the channels of a group), "feature" (each channel alone), None (x already lies in the
             basis' grid_range), a description such as `LayerNorm(affine=False)`, or a module from [B, H, W, C] to
             [B, H, W, C].
@@ -198,19 +199,20 @@ class KANConv2d(_KANConv):
         device, dtype: of all tensors, as in `nn.Conv2d`.
         generator: draws the weights; default torch's global one.
 
-    Shapes: x [B, C, H, W] -> y [B, O, H', W'] with H' = (H + 2 padding - d (kernel - 1) - 1) // s + 1; [C, H, W] ->
-        [O, H', W']. B may be 0. In memory the channels of y come last. Under autocast y has its dtype.
+    Shapes: x [B, C, H, W] -> y [B, O, H', W'] with H' = (H + 2 padding - d (kernel - 1) - 1) // s + 1; [C, H, W] -> [O,
+        H', W']. B may be 0. In memory the channels of y come last. Under autocast y has the dtype of autocast.
 
     Attributes:
-        weight: W [O, C / groups, K, *kernel], as a linear layer's with the kernel behind it; base_weight: V
-            [O, C / groups, *kernel] or None; bias: b [O] or None; the basis' tensors by their names.
-        path: "auto", or a path of `fasterkan.ops` by name.
+        weight: W [O, C / groups, K, *kernel]; base_weight: V [O, C / groups, *kernel] or None; bias: b [O] or None; the
+            basis' tensors by their names.
+        path: "auto", or the name of a path of `fasterkan.ops`.
 
-    Initialisation: as `KANLinear` with C / groups * (positions of the kernel) inputs, so that y has variance 1.
+    Initialisation: as in a `KANLinear` with C / groups * (positions of the kernel) inputs, so that y has variance 1.
 
     Raises:
-        TypeError, ValueError: arguments that cannot be used; LayerNorm or RMSNorm of groups of one channel (of two,
-            LayerNorm warns); a basis with tensors for each edge; on call, x of another shape or dtype, or too small.
+        TypeError, ValueError: an argument cannot be used; LayerNorm or RMSNorm of groups of one channel (with two
+            channels LayerNorm gives a warning); a basis with tensors for each edge; on call, x has another shape or
+            dtype, or is too small.
 
     Source: Bodner et al., Convolutional KANs (arXiv 2406.13155).
 

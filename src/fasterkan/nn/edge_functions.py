@@ -1,6 +1,6 @@
-"""The functions on the edges of a layer, f_oi: their values, slopes, weights and moments, and where they live.
+"""The functions f_oi on the edges of a layer: values, slopes, weights, moments and ranges.
 
-Everything here computes in float64. x is what enters the layer's norm, [N, I]: the columns that have edges
+Everything here is computed in float64. x [N, I] is the input of the layer's norm: the columns that have edges
 (`EdgeLayer.selected`).
 """
 
@@ -20,16 +20,16 @@ CHUNK = 1 << 22
 """Numbers in one chunk of a panel [rows, I, K]."""
 
 OUTSIDE = 1e-4
-"""Importance of points beyond the range of a grid, where the bumps of bases with global support still reach."""
+"""Importance of points beyond the ends of a grid, where bases with global support are not 0."""
 
 Functions = tuple[Basis, Params, Tensor, Tensor]
-"""(basis, tensors, W [O, I, K], z [S, I]): edge functions at some points."""
+"""(basis, tensors, W [O, I, K], z [S, I]): edge functions and the points where they are compared."""
 
 
 def panel(layer: EdgeLayer, x: Tensor) -> Tensor:
-    """Return all that an edge is made of, the base branch last: [N, I, J], or [N, O, I, J].
+    """Return the values of all functions of an edge, the base branch last: [N, I, J], or [N, O, I, J].
 
-    J is K, or K + 1 with a base branch. The longer shape is that of bases with tensors for each edge.
+    J is K, or K + 1 with a base branch. Bases with tensors for each edge have the shape [N, O, I, J].
     """
     z = x if layer.norm is None else layer.norm(x)
     phi = layer.basis.evaluate(z.double(), layer.basis_tensors(torch.float64))  # [N, (O,) I, K]
@@ -59,7 +59,7 @@ def tabulate(layer: EdgeLayer, grid: Tensor, pairs: Tensor) -> tuple[Tensor, Ten
     """Return values and slopes df/dx of some edges at the points of a grid.
 
     Args:
-        layer: of one variable an edge.
+        layer: a layer whose edges are functions of one variable.
         grid: points of each input [S, I], in units of x.
         pairs: output o and input i of each edge, [E, 2].
 
@@ -80,9 +80,9 @@ def tabulate(layer: EdgeLayer, grid: Tensor, pairs: Tensor) -> tuple[Tensor, Ten
 
 
 def moments(layer: EdgeLayer, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return mean and variance of each edge over rows, [O, I], and the covariance of its panel, [I, J, J].
+    """Return mean and variance of each edge over rows, [O, I], and the covariance of the panel, [I, J, J].
 
-    The last is None for bases with tensors for each edge.
+    The covariance is None for bases with tensors for each edge.
     """
     weight = panel_weights(layer)
     with torch.no_grad():
@@ -105,7 +105,7 @@ def chunks(layer: EdgeLayer, x: Tensor) -> Iterator[Tensor]:
 
 
 def sum_rows(parts: Iterator[Tensor]) -> Tensor:
-    """Return the sum of tensors of one shape, of which there is at least one."""
+    """Return the sum of one or more tensors of equal shape."""
     total = next(parts)
     for part in parts:
         total = total + part
@@ -113,22 +113,22 @@ def sum_rows(parts: Iterator[Tensor]) -> Tensor:
 
 
 def range_of_z(layer: EdgeLayer) -> tuple[Tensor, Tensor]:
-    """Return where the functions of each input live in units of z, (low, high), each [I], on the CPU."""
+    """Return the range of each input's functions in units of z, (low, high), each [I], on the CPU."""
     low, high = layer.basis.range_of(exact_tensors(layer))
     return low.cpu().double().expand(layer.in_features), high.cpu().double().expand(layer.in_features)
 
 
 def range_of_x(layer: EdgeLayer) -> tuple[Tensor, Tensor]:
-    """Return where the functions of each input live in units of x, (low, high), each [I], on the CPU.
+    """Return the range of each input's functions in units of x, (low, high), each [I], on the CPU.
 
-    Behind a norm of whole rows there is no such range: it is that of z.
+    After a norm of whole rows (LayerNorm, RMSNorm) no such range exists; the range of z is returned.
     """
     low, high = range_of_z(layer)
     return before_norm(layer, low), before_norm(layer, high)
 
 
 def before_norm(layer: EdgeLayer, z: Tensor) -> Tensor:
-    """Return the x of which a feature norm makes z [..., I], float64; behind another norm, or none, z itself."""
+    """Return the x that a feature norm maps to z [..., I], float64; with another norm, or none, return z itself."""
     if not isinstance(layer.norm, FeatureScaling):
         return z
     center, scale = (t.detach().to(z.device, torch.float64) for t in (layer.norm.center, layer.norm.scale))
@@ -142,7 +142,7 @@ def spread_over(low: Tensor, high: Tensor, count: int) -> Tensor:
 
 
 def points_of_x(layer: EdgeLayer, seen: Tensor | None, count: int) -> Tensor:
-    """Return evenly spread points of each input, [S, I], on the CPU: over its values in `seen`, else its range."""
+    """Return evenly spaced points [S, I] on the CPU, over each input's values in `seen` or else over its range."""
     if seen is None:
         return spread_over(*range_of_x(layer), count)
     exact = seen.detach().double()
@@ -150,9 +150,9 @@ def points_of_x(layer: EdgeLayer, seen: Tensor | None, count: int) -> Tensor:
 
 
 def basis_table(layer: EdgeLayer, count: int) -> tuple[Tensor, Tensor]:
-    """Return points spread over the range of each input, z [S, I], and phi there, [S, I, K] or [S, O, I, K].
+    """Return points z [S, I] over the range of each input, and phi at these points, [S, I, K] or [S, O, I, K].
 
-    Both lie on the layer's device.
+    Both are on the layer's device.
     """
     device = layer.weight.device
     low, high = (end.to(device) for end in range_of_z(layer))
@@ -167,7 +167,7 @@ def exact_tensors(layer: EdgeLayer) -> dict[str, Tensor]:
 
 
 def behind_norm(layer: EdgeLayer, x: Tensor) -> Tensor:
-    """Return z = norm(x) as rows [N, I] on the CPU, x being what the layer takes; the norm does not follow the data."""
+    """Return z = norm(x) as rows [N, I] on the CPU for an input x of the layer; the norm is not updated."""
     layer.check_input(x)
     z = layer.selected(x)
     if layer.norm is not None:
@@ -182,11 +182,11 @@ def behind_norm(layer: EdgeLayer, x: Tensor) -> Tensor:
 
 
 def nodes(basis: Basis, tensors: Params, in_features: int) -> tuple[Tensor, int]:
-    """Return points z [S, I] to compare functions at, and how many of them, the first, lie on the grid.
+    """Return points z [S, I] where functions are compared, and the number of leading points that lie on the grid.
 
-    They are spread as each feature's grid, evenly in each of its intervals, however unequal these are. Without a grid
-    they are spread evenly over the basis' range. For ordered families of global support some lie beyond the ends of the
-    grid too, as far as the last centres do: OUTSIDE is their importance.
+    The points are evenly spaced in each interval of a feature's grid, even if the intervals are unequal. Without a grid
+    they are evenly spaced over the basis' range. For ordered families of global support there are also points beyond
+    both ends of the grid, as far as the outermost centres. Their importance is OUTSIDE.
     """
     grid, sites = basis.grid_of(tensors), basis.sites(tensors)
     if grid is None:
@@ -207,7 +207,7 @@ def nodes(basis: Basis, tensors: Params, in_features: int) -> tuple[Tensor, int]
 
 
 def relative_error(old: Functions, new: Functions) -> float:
-    """Return the RMS of the difference of edge functions over the RMS of the old ones."""
+    """Return the RMS of the difference of the edge functions, divided by the RMS of the old functions."""
     tables = []
     with torch.no_grad():
         for basis, tensors, weight, z in (old, new):
@@ -215,7 +215,7 @@ def relative_error(old: Functions, new: Functions) -> float:
             phi = phi if basis.per_edge else phi.unsqueeze(1)
             tables.append((phi, weight.detach().to("cpu", torch.float64)))
         difference = size = 0.0
-        for o in range(len(tables[0][1])):  # output by output: never [S, O, I]
+        for o in range(len(tables[0][1])):  # one output at a time, so that no [S, O, I] is made
             values = [(phi[:, o if phi.shape[1] > 1 else 0] * weight[o]).sum(-1) for phi, weight in tables]
             difference += float((values[1] - values[0]).square().sum())
             size += float(values[0].square().sum())

@@ -1,4 +1,4 @@
-"""What a layer of O x I edges is made of: its tensors, its description, and which edges and columns are left."""
+"""The parts of a layer of O x I edges: its tensors, its description, and the edges and columns that it uses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ L = TypeVar("L", bound="EdgeLayer")
 
 
 class EdgeLayer(KANLayer):
-    """The tensors of a `KANLinear`, which documents the arguments; what it computes is written there."""
+    """The tensors of a `KANLinear`; see there for the arguments and the formula."""
 
     bias: Tensor | None
     base_weight: Tensor | None
@@ -81,9 +81,9 @@ class EdgeLayer(KANLayer):
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> L:
-        """Return a fresh layer that is what `spec` says, with weights drawn anew.
+        """Return a new layer that `spec` describes, with new random weights.
 
-        Modules in the description, of the norm or the base branch, are copied.
+        If the norm or the base branch in `spec` is a module, it is copied.
         """
         options = {name: copy.deepcopy(getattr(spec, name)) for name in ("norm", "base", "base_input", "bias", "after")}
         factory: dict[str, Any] = {"device": device, "dtype": dtype, "generator": generator}
@@ -100,7 +100,7 @@ class EdgeLayer(KANLayer):
 
     @property
     def spec(self) -> LayerSpec:
-        """What this layer is now; `from_spec` makes it again, with other numbers."""
+        """The present description of this layer; `from_spec` makes a layer of the same kind with new weights."""
         return LayerSpec(
             in_features=self.in_features,
             out_features=self.out_features,
@@ -125,7 +125,7 @@ class EdgeLayer(KANLayer):
         return self.out_features, self.in_features, num_basis
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw W and V from normal distributions for which y has variance 1, set b to 0 and the basis to its start."""
+        """Draw W and V so that y has variance 1, set b to 0, and reset the basis' tensors to their initial values."""
         start = self.basis.init(self.in_features, self.out_features, self.weight.device, self.weight.dtype)
         with torch.no_grad():
             for name, tensor in start.items():
@@ -144,16 +144,16 @@ class EdgeLayer(KANLayer):
         self.set_mask(self.mask)
 
     def set_mask(self, mask: Tensor | None) -> None:
-        """Switch edges off: their weights become 0 and stay 0 in training; None lets all of them learn again.
+        """Switch edges off: their weights become 0 and stay 0 in training.
 
-        The mask is saved with the layer. It costs one product of the size of the weights in each forward, nothing
-        where it is None.
+        With None, all edges can learn again. The mask is saved with the layer. A mask costs one product of the size of
+        the weights in each forward; None costs nothing.
 
         Args:
-            mask: True for the edges that are left, [O, I].
+            mask: booleans [O, I], True for the edges that are kept; or None.
 
         Raises:
-            TypeError, ValueError: no boolean tensor, or of another shape.
+            TypeError, ValueError: the mask is not a boolean tensor, or has another shape.
         """
         if mask is None:
             self.mask = None
@@ -172,14 +172,14 @@ class EdgeLayer(KANLayer):
                 self.base_weight.mul_(self.mask)
 
     def take_inputs(self, columns: Tensor | Sequence[int], width: int) -> None:
-        """Let the layer see some columns of x only; x then has `width` of them.
+        """Let the layer use only some columns of x; x then has `width` columns.
 
         Args:
-            columns: their numbers in increasing order, as many as the layer has in_features.
-            width: how many columns x has.
+            columns: the numbers of the columns in increasing order; there must be in_features of them.
+            width: number of columns of x.
 
         Raises:
-            ValueError: numbers that do not increase within 0 ... width - 1, or too many or too few of them.
+            ValueError: the numbers do not increase, lie outside 0 ... width - 1, or are too many or too few.
         """
         found = columns.tolist() if isinstance(columns, Tensor) else [int(c) for c in columns]
         if found != sorted({c for c in found if 0 <= c < width}) or len(found) != self.in_features:
@@ -187,7 +187,7 @@ class EdgeLayer(KANLayer):
                 f"take_inputs: columns must be {self.in_features} increasing numbers within 0 ... {width - 1}, got "
                 f"{found[:10]}"
             )
-        device = "cpu" if self.weight.is_meta else self.weight.device  # of a layer still without numbers they are known
+        device = "cpu" if self.weight.is_meta else self.weight.device  # the columns of a meta layer are known
         every = width == self.in_features
         self.kept_inputs = None if every else torch.tensor(found, dtype=torch.int64, device=device)
         self.input_width = width
@@ -196,7 +196,7 @@ class EdgeLayer(KANLayer):
         """Name the columns of x and the outputs; None leaves them without names.
 
         Raises:
-            TypeError, ValueError: no strings, or another number of names.
+            TypeError, ValueError: a name is not a string, or the number of names is wrong.
         """
         names = check_names("KANLinear", "inputs", inputs, self.input_width)
         self.output_names = check_names("KANLinear", "outputs", outputs, self.out_features)
@@ -227,10 +227,10 @@ class EdgeLayer(KANLayer):
 
 
 def check_names(owner: str, what: str, names: Sequence[str] | None, count: int) -> tuple[str, ...] | None:
-    """Return names as a tuple, None for None.
+    """Return the names as a tuple, or None for None.
 
     Raises:
-        TypeError, ValueError: one is no string, or there are not `count` of them.
+        TypeError, ValueError: a name is not a string, or there are not `count` names.
     """
     if names is None:
         return None

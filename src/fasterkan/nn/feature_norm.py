@@ -1,4 +1,4 @@
-"""The norm of networks to read: one centre and one scale for each feature, constants in every forward."""
+"""The norm for interpretable networks: one centre and one scale per feature, constant in every forward."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Mode = Literal["auto", "range", "std"]
 
 @dataclasses.dataclass(frozen=True)
 class FeatureNorm:
-    """Description of z = (x - c) * s with one centre c and one scale s a feature, never learned by gradient.
+    """Description of z = (x - c) * s with one centre c and one scale s per feature, not learned by gradients.
 
-    c and s are set by `calibrate`, or by the first eager forward in training; they are constants in every forward, so
-    a row's output depends on that row alone and each edge stays a function of one variable.
+    c and s are set by `calibrate`, or by the first eager forward in training. In each forward they are constants: the
+    output of a row depends on that row only, and each edge is a function of one variable.
 
     Args:
-        mode: "range" maps each feature's minimum..maximum, widened by `margin` at both ends, to the basis'
-            grid_range; "std" maps mean +- 3 standard deviations to it; "auto" is "range" for bases of compact support
-            and "std" for the others.
-        margin: fraction of the range.
-        updates: how many calls of `update_norms` may move c and s before they freeze.
+        mode: "range" maps each feature's minimum..maximum, widened by `margin` at both ends, to the basis' grid_range.
+            "std" maps mean +- 3 standard deviations to it. "auto" is "range" for bases of compact support and "std" for
+            the others.
+        margin: fraction of the range of the data.
+        updates: number of calls of `update_norms` that may move c and s; after them c and s are frozen.
     """
 
     mode: Mode = "auto"
@@ -79,7 +79,7 @@ class FeatureScaling(nn.Module):
         self.register_load_state_dict_post_hook(_read_status)
 
     def reset_parameters(self) -> None:
-        """Become as new: c = 0, s = 1, not calibrated."""
+        """Reset the norm: c = 0, s = 1, not calibrated."""
         nn.init.zeros_(self.center)
         nn.init.ones_(self.scale)
         self.set_status(calibrated=False, frozen=False)
@@ -87,7 +87,7 @@ class FeatureScaling(nn.Module):
         self.statistics.reset()
 
     def start(self, basis: Basis) -> Distribution:
-        """Return what z looks like at initialisation, once the norm is calibrated."""
+        """Return the distribution of z at initialisation, for a calibrated norm."""
         low, high = basis.grid_range
         middle, half = (low + high) / 2, (high - low) / 2
         if self.mode == "range":
@@ -95,11 +95,13 @@ class FeatureScaling(nn.Module):
         return Distribution(middle, half / 3)
 
     def follow(self, x: Tensor, target: Callable[[], tuple[Tensor, Tensor]]) -> None:
-        """Look at training data; the first batch sets c and s. Nothing happens when frozen, traced or transformed.
+        """Add training data to the statistics; the first batch sets c and s.
+
+        Nothing happens if the norm is frozen, or if the call is traced or transformed.
 
         Args:
             x: [..., I].
-            target: returns the interval of z (low, high), each [] or [I], to which the data is to be mapped.
+            target: returns the interval of z (low, high), each [] or [I], to which the data is mapped.
         """
         if self.frozen or not _is_plain_eager(x):
             return
@@ -112,7 +114,7 @@ class FeatureScaling(nn.Module):
         """Return z [..., I], float32 (float64 for float64).
 
         Raises:
-            RuntimeError: nothing has set c and s yet, and this is no eager forward in training mode.
+            RuntimeError: c and s are not set yet, and this is not an eager forward in training mode.
         """
         x = x.to(torch.promote_types(x.dtype, torch.float32))
         if not self.calibrated and not (self.training and _is_plain_eager(x)):
@@ -123,7 +125,7 @@ class FeatureScaling(nn.Module):
         return (x - self.center.to(x.dtype)) * self.scale.to(x.dtype)
 
     def move_to_statistics(self, target: tuple[Tensor, Tensor]) -> bool:
-        """Set c and s by the statistics, then forget those; False if they hold no row.
+        """Set c and s from the statistics, then reset the statistics; return False if they hold no row.
 
         Args:
             target: the interval of z (low, high), each [] or [I], to which the data is mapped.
@@ -149,7 +151,7 @@ class FeatureScaling(nn.Module):
 
 
 def _is_plain_eager(x: Tensor) -> bool:
-    """Nobody traces, transforms or captures the call: the only place where statistics may be gathered."""
+    """Whether the call is not traced, transformed or captured; only then may statistics be gathered."""
     if Situation.of(x).obstacle or x.is_meta:
         return False
     return not (x.is_cuda and torch.cuda.is_current_stream_capturing())
@@ -160,4 +162,4 @@ def _read_status(module: nn.Module, incompatible_keys: Any) -> None:
     if module.status.device.type != "meta":
         status = int(module.status)
         module.calibrated, module.frozen = status > 0, status == 2
-        module.statistics.reset()  # they were gathered before other weights came
+        module.statistics.reset()  # they belong to the weights before loading

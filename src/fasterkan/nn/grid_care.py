@@ -1,4 +1,4 @@
-"""Grid care: moving grids to where the data is, refining them, and giving a layer the functions of another."""
+"""Changes of grids: moving them to the data, refining them, and copying the functions of another layer."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from .moved_grid import moved_grid
 from .transfer import fit_layer
 
 _FILL = 1e-3
-"""Importance of the old functions between the data, all points together, beside that of the data."""
+"""Total importance of the old functions between the data points, relative to the importance of the data."""
 _ENTRIES = 2**25
-"""Numbers in a table of functions; of more data than that every n-th row is fitted (the grid follows all of it)."""
+"""Most numbers in a table of functions; with more data only every n-th row is fitted (the grid uses all rows)."""
 
 
 class _InputsGathered(BaseException):
-    """Ends a forward pass at the layer whose inputs are gathered; no `except Exception` on the way stops it."""
+    """Stops a forward pass at the layer whose inputs are gathered; `except Exception` does not catch it."""
 
 
 class GridCare(nn.Module):
-    """The methods with which layers and models care for their grids.
+    """The methods that change the grids of layers and models.
 
-    Each replaces weights and tensors in place, by regularised least squares in float64 that never give NaN, and
-    returns how well the functions on the edges were kept. Convolutions in a model stay as they are. `refine` and,
-    where the basis learns its grid, `update_grid` make new parameters: make optimisers anew after them.
+    Each method replaces weights and tensors in place by regularised least squares in float64, which never gives NaN. It
+    returns the error between the old and the new edge functions. Convolutions in a model do not change. `refine` makes
+    new parameters, and so does `update_grid` if the basis learns its grid: make new optimisers after them.
     """
 
     def update_grid(self, x: Tensor, mix: float = 0.02, margin: float = 0.01) -> float:
         """Move the grid of every layer to where the data is, keeping the functions on the edges.
 
-        The new grid of a feature is mix * uniform + (1 - mix) * quantiles of z = norm(x), both from end to end of the
-        data, widened by `margin`. Grids are one a feature afterwards. A feature that is constant keeps its grid,
-        shifted if the value lies outside. Models do it layer by layer, with the inputs that reach each; a layer whose
-        basis has no grid is refused before anything is moved.
+        The new grid of a feature is mix * uniform + (1 - mix) * quantiles of z = norm(x). Both go from end to end of
+        the data, widened by `margin`. Afterwards each feature has its own grid. A constant feature keeps its grid; if
+        its value lies outside, the grid is shifted. A model is changed layer by layer, with the inputs that reach each
+        layer. If a basis has no grid, an error is raised before any grid is moved.
 
         Args:
             x: inputs [..., I]; rows with NaN or infinity are left out.
-            mix: share of the uniform grid, 0 to 1 (pykan's grid_eps).
-            margin: how far the ends lie beyond the data, as a fraction of its range.
+            mix: share of the uniform grid, from 0 to 1 (grid_eps in pykan).
+            margin: distance of the ends from the data, as a fraction of its range.
 
         Returns:
-            The relative RMS error of the edge functions on the data; for a model the largest of its layers'.
+            The relative RMS error of the edge functions on the data; for a model, the largest error of a layer.
 
         Raises:
-            ValueError: x holds no finite row, `mix` or `margin` lies outside its domain, a basis has no grid, or the
-                model has no KANLinear.
+            ValueError: x has no finite row, `mix` or `margin` lies outside its domain, a basis has no grid, the model
+                has no KANLinear, or x does not reach every layer.
             RuntimeError: a feature norm is not calibrated yet.
         """
         if not 0 <= real_number("update_grid", "mix", mix) <= 1:
@@ -61,7 +61,7 @@ class GridCare(nn.Module):
         for layer in pending:
             tensors = layer.basis_tensors()
             if (grid := layer.basis.grid_of(tensors)) is None:
-                layer.basis.grid_to(tensors, torch.empty(layer.in_features, 0))  # raises, naming the family
+                layer.basis.grid_to(tensors, torch.empty(layer.in_features, 0))  # raises an error that names the family
             elif not torch.isfinite(grid).all():
                 raise ValueError("update_grid: the present grid holds NaN or infinity; it cannot be moved")
         errors = []
@@ -74,33 +74,34 @@ class GridCare(nn.Module):
     def refine(self, num: int) -> float:
         """Replace the basis of every layer by a finer one of its family, keeping the functions on the edges.
 
-        Exact (1e-12 in float64) where the finer functions contain the old ones: B-splines and hats with a multiple of
-        the intervals, polynomials and Fourier series. RSWAF and Gaussian bumps get some centres beyond the ends of
-        the grid and keep their functions to about 3e-4 on even grids, and less well
-        on very uneven ones, as the returned error says: one width a feature does not suit all of them.
+        The result is exact (1e-12 in float64) if the finer functions contain the old ones: B-splines and hats with a
+        multiple of the intervals, polynomials and Fourier series. RSWAF and Gaussian bumps get some centres beyond the
+        ends of the grid. On even grids they keep their functions to about 3e-4. On very uneven grids the error is
+        larger, because one width per feature does not suit all intervals; the returned value shows it.
 
         Args:
-            num: the new count, in the family's own word: `num_grids`, `grid_size`, `degree` or `num_frequencies`.
+            num: the new value of the family's count: `num_grids`, `grid_size`, `degree` or `num_frequencies`.
 
         Returns:
-            The relative RMS error over the range of the grid; for a model the largest of its layers'.
+            The relative RMS error over the range of the grid; for a model, the largest error of a layer.
 
         Raises:
-            ValueError: fewer functions than now, a family that cannot be refined, or no KANLinear in the model.
+            ValueError: there would be fewer functions than now, the family cannot be refined, or the model has no
+                KANLinear.
         """
         count = whole_number("refine", "num", num, 1)
         layers = _layers(self, "refine")
-        made = [_refined(layer, count) for layer in layers]  # all, before the first is changed
+        made = [_refined(layer, count) for layer in layers]  # all layers, before the first one is changed
         for layer, (basis, tensors, weight, _) in zip(layers, made, strict=True):
             layer.set_functions(basis, tensors, weight)
         return max(error for *_, error in made)
 
     def fit_to(self, other: EdgeLayer, x: Tensor | None = None) -> float:
-        """Give this layer the functions of `other`; a method of layers only, see `fasterkan.nn.transfer.fit_layer`."""
+        """Give this layer the functions of `other` (layers only); see `fasterkan.nn.transfer.fit_layer`."""
         if not isinstance(self, EdgeLayer) or not isinstance(other, EdgeLayer):
             raise TypeError(
                 f"fit_to: a KANLinear takes the functions of a KANLinear, got {type(self).__name__} and "
-                f"{type(other).__name__}; models: layer by layer, zip(a.kan_layers(), b.kan_layers())"
+                f"{type(other).__name__}; for models use each pair of zip(a.kan_layers(), b.kan_layers())"
             )
         return fit_layer(self, other, x)
 
@@ -113,7 +114,7 @@ def _layers(model: nn.Module, caller: str) -> list[EdgeLayer]:
 
 
 def _first_reached(model: nn.Module, pending: list[EdgeLayer], x: Tensor) -> tuple[EdgeLayer, Tensor]:
-    """Return the first of the layers that x reaches, and what reaches it."""
+    """Return the first layer that x reaches, and the input of this layer."""
     reached: list[tuple[EdgeLayer, Tensor]] = []
 
     def stop(module: nn.Module, args: tuple[Tensor, ...]) -> None:
@@ -134,7 +135,9 @@ def _first_reached(model: nn.Module, pending: list[EdgeLayer], x: Tensor) -> tup
         for module, flag in training.items():
             module.training = flag
     if not reached:
-        raise ValueError(f"update_grid: x reaches {len(pending)} of the layers not at all")
+        raise ValueError(
+            f"update_grid: x does not reach {len(pending)} of the layers; every layer must be used in forward"
+        )
     return reached[0]
 
 
@@ -150,7 +153,7 @@ def _move(layer: EdgeLayer, x: Tensor, mix: float, margin: float) -> float:
     old = cast(Tensor, layer.basis.grid_of(tensors)).expand(layer.in_features, -1)
     basis, moved = layer.basis.grid_to(tensors, moved_grid(old, z, mix, margin, torch.finfo(layer.weight.dtype).eps))
     z = z[:: -(-len(z) // max(16 * basis.num_basis, _ENTRIES // (layer.in_features * basis.num_basis)))]
-    # Between the data, and where it leaves weights open, the old functions go on too, with little weight.
+    # The old functions are fitted between the data points too, with small importance: the data may not fix all weights.
     between, inside = nodes(basis, moved, layer.in_features)
     points = torch.cat([z, between[:inside]])
     importance = torch.full((len(points),), _FILL * len(z) / inside, dtype=torch.float64, device="cpu")

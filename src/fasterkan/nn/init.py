@@ -1,4 +1,4 @@
-"""Initialisation that keeps the size of activations and gradients, worked out for the basis at hand by quadrature."""
+"""Initialisation that keeps the size of activations and gradients, computed for each basis by quadrature."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STARTING = 8
 
 @dataclasses.dataclass(frozen=True)
 class Distribution:
-    """What z looks like at initialisation: normal(center, width^2), or uniform on center +- width."""
+    """The distribution of z at initialisation: normal(center, width^2), or uniform on center +- width."""
 
     center: float = 0.0
     width: float = 1.0
@@ -37,14 +37,15 @@ STANDARD_NORMAL = Distribution()
 
 @lru_cache(maxsize=256)
 def starting_functions(basis: Basis) -> Tensor | None:
-    """Return weights [K, 8] of the eight smooth functions that edges start from, None where they are the phi_k.
+    """Return weights [K, 8] of the eight smooth initial functions; None if the initial functions are the phi_k.
 
-    Independent weights on a fine grid make a rough function: its variance can be 1 for every K, but E f'^2 grows as
-    K^2, and with it gradients and how wrong the function is between the data. So ordered families (`Basis.sites`) with
-    more than eight functions start from the eight bumps of RSWAF(8) over the same range, fitted in the basis.
-    E f'^2 where E f^2 = 1, z uniform over a range of width 2, at K = 8, 32, 128 with independent weights: RSWAF 6.5,
-    132, 2235; cubic B-splines 8.7, 292, 5433; Gaussians 11.9, 239, 4025; hats 36.7, 721, 12097. Above 8 it is now
-    6.5 to 8 for each of them.
+    Independent weights on a fine grid give a rough function. Its variance can be 1 for every K, but E f'^2 grows as
+    K^2. The gradients grow with it, and so does the error of the function between the data. Ordered families
+    (`Basis.sites`) with more than eight functions therefore start from the eight bumps of RSWAF(8) over the same range,
+    fitted in the basis.
+    E f'^2 for E f^2 = 1 and z uniform over a range of width 2, with independent weights, at K = 8, 32, 128: RSWAF 6.5,
+    132, 2235; cubic B-splines 8.7, 292, 5433; Gaussians 11.9, 239, 4025; hats 36.7, 721, 12097. With the eight bumps it
+    is 6.5 to 8 for each of them above K = 8.
     """
     params = basis.init(1, 1, "cpu", torch.float64)
     if basis.num_basis <= _STARTING or basis.per_edge or basis.sites(params) is None:
@@ -58,9 +59,9 @@ def starting_functions(basis: Basis) -> Tensor | None:
 
 @lru_cache(maxsize=256)
 def second_moments(basis: Basis, z: Distribution) -> tuple[float, float]:
-    """Return (sum_j E f_j(z)^2, sum_j E f_j'(z)^2) with the basis as it is at initialisation.
+    """Return (sum_j E f_j(z)^2, sum_j E f_j'(z)^2) for the basis at initialisation.
 
-    f_j are the functions that edges start from: the phi_k, or fewer and smoother ones (`starting_functions`).
+    f_j are the initial functions of the edges: the phi_k, or fewer and smoother ones (`starting_functions`).
     """
     nodes, weights = z.nodes()
     params = basis.init(1, 1, "cpu", torch.float64)
@@ -71,7 +72,9 @@ def second_moments(basis: Basis, z: Distribution) -> tuple[float, float]:
         phi, slope = phi @ start, slope @ start
     value, gradient = (float((weights @ f.square()).sum()) for f in (phi, slope))
     if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{basis}: the functions vanish where the norm puts the data ({z}); move grid_range there")
+        raise ValueError(
+            f"{basis}: the functions vanish where the norm puts the data ({z}); move grid_range to the data"
+        )
     return value, gradient
 
 
@@ -90,16 +93,16 @@ def draw_weights(
     dim: int = -1,
     generator: torch.Generator | None = None,
 ) -> None:
-    """Draw the weights of a layer in place, so that its output has standard deviation `share` and smooth functions.
+    """Draw the weights of a layer in place: smooth functions, and outputs with standard deviation `share`.
 
     Args:
         weight: W, with the K functions in dimension `dim`.
         basis: the functions.
-        in_features: how many inputs (times the taps of a kernel) an output sums.
-        z: distribution of the inputs behind the norm.
+        in_features: number of inputs of an output (times the positions of a kernel).
+        z: distribution of the inputs after the norm.
         share: standard deviation of the output.
         dim: the dimension of K.
-        generator: of the random numbers.
+        generator: draws the random numbers.
     """
     std = share * weight_std(basis, in_features, z)
     start = starting_functions(basis)
@@ -115,12 +118,13 @@ def draw_weights(
 
 @lru_cache(maxsize=256)
 def critical_gain(basis: Basis) -> float:
-    """Return the gain g of a row norm for which gradients keep their size through a layer, and the grid is in use.
+    """Return the gain g of a row norm at which gradients keep their size through a layer.
 
-    With z ~ N(0, g^2) and weights as `weight_std`, the variance of gradients is multiplied per layer by
-    g^2 sum_k E phi_k'(z)^2 / sum_k E phi_k(z)^2, which grows with g; g is where it is 1, by bisection in [0.01, 10].
-    For grids much finer than the default's that is so small that most functions would never see an input; then g is
-    the sixth of grid_range at which z = +-3 g spans it, and gradients do grow from layer to layer.
+    With z ~ N(0, g^2) and weights as in `weight_std`, each layer multiplies the variance of gradients by g^2 sum_k E
+    phi_k'(z)^2 / sum_k E phi_k(z)^2, which grows with g. g is the gain for which this factor is 1, found by bisection
+    in [0.01, 10].
+    For grids much finer than the default this g is so small that most functions would never see an input. Then g is a
+    sixth of the width of grid_range, so that z = +-3 g spans it, and gradients do grow from layer to layer.
     """
 
     def growth(gain: float) -> float:

@@ -1,4 +1,4 @@
-"""What a linear layer and a convolution share: a basis whose tensors are the layer's, and the checks of an input."""
+"""The common part of linear layers and convolutions: the tensors of the basis, and the checks of an input."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class KANLayer(nn.Module):
 
     Attributes:
         weight: the weights of the basis' functions.
-        basis: their description.
-        norm: the module that makes z of x, or None.
+        basis: the description of these functions.
+        norm: the module that computes z from x, or None.
     """
 
     weight: Tensor
@@ -29,27 +29,27 @@ class KANLayer(nn.Module):
 
     @abstractmethod
     def widths(self) -> tuple[int, int]:
-        """Return (inputs, outputs), for which the basis makes its tensors."""
+        """Return the numbers (inputs, outputs) with which the basis makes its tensors."""
 
     @abstractmethod
     def weight_shape(self, num_basis: int) -> tuple[int, ...]:
-        """Return the shape of the weight of K functions."""
+        """Return the shape of the weight for K functions."""
 
     @torch.no_grad()
     def set_functions(self, basis: Basis, tensors: Mapping[str, Tensor], weight: Tensor) -> None:
-        """Replace the basis, its tensors and the weight together; everything that rewrites a layer does it here.
+        """Replace the basis, its tensors and the weight together; all changes of a layer's functions use this method.
 
-        All become the layer's own copies, on its device and in its dtype. A parameter whose shape stays is written in
-        place, so that optimisers go on with it; another one is new, and frozen if the one before it was. Make
-        optimisers anew then.
+        The layer stores copies, on its device and in its dtype. A parameter that keeps its shape is overwritten in
+        place, so optimisers can continue with it. Otherwise the parameter is new, and frozen if the old one was frozen;
+        then make a new optimiser.
 
         Args:
             basis: the new description.
-            tensors: its tensors by name, in the shapes that `basis.init` gives them.
+            tensors: its tensors by name, with the shapes from `basis.init`.
             weight: the weights of its functions, [O, I, K, ...].
 
         Raises:
-            ValueError: tensors or weight do not fit the basis or the layer. The layer is then as it was.
+            ValueError: the tensors or the weight do not fit the basis or the layer. The layer is then unchanged.
         """
         self._check_functions(basis, tensors, weight)
         device, dtype = self.weight.device, self.weight.dtype
@@ -74,7 +74,7 @@ class KANLayer(nn.Module):
             self.weight = nn.Parameter(made, requires_grad=self.weight.requires_grad)
 
     def _check_functions(self, basis: Basis, tensors: Mapping[str, Tensor], weight: Tensor) -> None:
-        """Raise ValueError unless the layer can take these functions."""
+        """Raise ValueError if the layer cannot use these functions."""
         name = type(self).__name__
         expected = {key: t.shape for key, t in basis.init(*self.widths(), device="meta").items()}
         got = {key: t.shape for key, t in tensors.items()}
@@ -86,14 +86,14 @@ class KANLayer(nn.Module):
         self._check_names(basis, set(tensors) - set(self._basis_keys))
 
     def _check_names(self, basis: Basis, names: Iterable[str]) -> None:
-        """Raise ValueError if a tensor has the name of something that the layer has already."""
+        """Raise ValueError if the layer already has an attribute with the name of a tensor."""
         if taken := sorted(name for name in names if hasattr(self, name)):
             raise ValueError(
                 f"{type(basis).__name__}: a layer has an attribute {taken[0]!r} already; rename this tensor"
             )
 
     def _start_basis(self, basis: Basis, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
-        """Give a new layer its basis, with the tensors at their start."""
+        """Give a new layer its basis, with the initial tensors."""
         tensors = basis.init(*self.widths(), device=device, dtype=dtype)
         self._check_names(basis, tensors)
         for name, tensor in tensors.items():
@@ -108,7 +108,7 @@ class KANLayer(nn.Module):
         self.register_parameter(name, parameter)
 
     def basis_tensors(self, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
-        """Return the basis' tensors by name, in `dtype` (default their own)."""
+        """Return the basis' tensors by name, in `dtype` (default: unchanged)."""
         found = {name: getattr(self, name) for name in self._basis_keys}
         return found if dtype is None else {name: tensor.to(dtype) for name, tensor in found.items()}
 
@@ -117,11 +117,11 @@ class KANLayer(nn.Module):
         return self.weight
 
     def with_edge_weights(self, weights: Tensor) -> Tensor:
-        """Return weights in the shape of `edge_weights`, as the weight of this layer."""
+        """Return weights with the shape of `edge_weights` in the shape of this layer's weight."""
         return weights
 
     def _follow_data(self, x: Tensor) -> None:
-        """Let a feature norm that is not frozen look at training data."""
+        """Update a feature norm with training data, unless it is frozen."""
         if isinstance(self.norm, FeatureScaling):
             self.norm.follow(x, lambda: self.basis.range_of(self.basis_tensors()))
 

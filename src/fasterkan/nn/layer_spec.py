@@ -1,4 +1,4 @@
-"""What a layer is, as a value: from it the layer can be made again, and it is what saved files hold."""
+"""The description of a layer as a value: the layer can be made from it, and saved files contain it."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ BaseInput = Literal["x", "z"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LayerSpec:
-    """The description of a `KANLinear`: all that it is but its numbers.
+    """The complete description of a `KANLinear`, without the values of its tensors.
 
     Attributes:
-        in_features: I, how many inputs have edges.
+        in_features: I, the number of inputs that have edges.
         out_features: O.
         basis: the functions on the edges.
-        norm: description of the norm, None, or the module itself where it has no description.
+        norm: description of the norm, or None; a module without a description is stored itself.
         base: the activation of the base branch, or None.
-        base_input: what the base branch sees: "x", the layer's input, or "z", what the norm makes of it.
-        bias: whether there is a bias.
-        after: what follows the layer, a name of `After`, or None.
+        base_input: input of the base branch: "x", the layer's input, or "z" = norm(x).
+        bias: whether the layer has a bias.
+        after: name of the `After` module that follows the layer, or None.
         mask: whether some edges are switched off (`KANLinear.set_mask`).
-        kept_inputs: the columns of x that have edges, I increasing numbers; None: all of them.
-        input_width: how many columns x has; None: I.
-        input_names: of the columns of x; None: they have none.
-        output_names: of the outputs; None: they have none.
-        xavier_gain: of Xavier-uniform starting weights, as FasterKAN has them; None: those of `fasterkan.nn.init`.
+        kept_inputs: the columns of x that have edges, I increasing numbers; None means all columns.
+        input_width: number of columns of x; None means I.
+        input_names: names of the columns of x, or None.
+        output_names: names of the outputs, or None.
+        xavier_gain: gain of Xavier-uniform initial weights, as in FasterKAN; None means the weights of
+            `fasterkan.nn.init`.
     """
 
     in_features: int
@@ -61,12 +62,12 @@ class LayerSpec:
                 raise TypeError(f"LayerSpec: {name} must be None or a tuple of {kind.__name__}, got {value!r}")
 
     def to_config(self) -> dict[str, Any]:
-        """Return a JSON-able dictionary from which `from_config` makes an equal description.
+        """Return a dictionary for JSON from which `from_config` makes an equal description.
 
-        What has its default is left out.
+        Fields with their default value are left out.
 
         Raises:
-            ValueError: the norm is a module, or the base branch a callable without a name.
+            ValueError: the norm is a module, or the base branch is a callable without a name.
         """
         said = {
             "in_features": self.in_features,
@@ -86,7 +87,7 @@ class LayerSpec:
         """Return the description that `to_config` wrote.
 
         Raises:
-            ValueError: a key is unknown, a needed one is missing, or basis or norm cannot be used.
+            ValueError: a key is unknown, a required key is missing, or the basis or norm cannot be used.
         """
         fields: dict[str, Any] = dict(config)
         known = {field.name: field for field in dataclasses.fields(cls)}
@@ -94,7 +95,7 @@ class LayerSpec:
             raise ValueError(f"layer: unknown keys {unknown}; known: {', '.join(known)}")
         needed = [name for name, field in known.items() if field.default is dataclasses.MISSING]
         if missing := sorted(set(needed) - set(fields)):
-            raise ValueError(f"layer: {missing} missing; it has {sorted(fields)}")
+            raise ValueError(f"layer: the keys {missing} are missing; it has {sorted(fields)}")
         fields["basis"] = basis_from_config(fields["basis"])
         fields["norm"] = norm_from_config(fields.get("norm"))
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}

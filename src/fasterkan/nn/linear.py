@@ -1,4 +1,4 @@
-"""KANLinear: a layer with a learnable function on every edge, where `nn.Linear` has a number."""
+"""KANLinear: a layer with a learnable function on every edge; `nn.Linear` has a number there."""
 
 from __future__ import annotations
 
@@ -19,38 +19,43 @@ from .norm import Norm
 class KANLinear(EdgeLayer, Calibratable, GridCare):
     """y_o = sum_i f_oi(x_i) + b_o with f_oi(x) = sum_k W[o, i, k] phi_k(norm(x)_i) + V[o, i] base(x).
 
-    The phi_k are the same for all edges, or for all of a feature, or each edge has its own (`Basis.per_edge`).
+    The phi_k are the same for all edges, or the same for all edges of a feature, or each edge has its own
+    (`Basis.per_edge`).
 
     Args:
         in_features: I, at least 1.
         out_features: O, at least 1.
         basis: the functions phi_k; default RSWAF().
-        norm: "layer", "rms" (wide networks), "feature" (networks to read), None (x already lies in the basis'
+        norm: "layer", "rms" (wide networks), "feature" (interpretable networks), None (x already lies in the basis'
             grid_range), a description such as `LayerNorm(affine=False)`, or a module from [..., I] to [..., I].
-            "batch_range" is KAL-Net's, with a warning (`BatchRange`).
-        base: None, "silu" (or "gelu", "relu", "tanh", "identity"), or a callable: the activation of the base branch.
-        base_input: what the base branch sees: "x", the layer's input, or "z", what the norm makes of it.
+            "batch_range" is the norm of KAL-Net; read the warning in `BatchRange`.
+        base: activation of the base branch: None (no branch), "silu" (or "gelu", "relu", "tanh", "identity"), or a
+            callable.
+        base_input: input of the base branch: "x", the layer's input, or "z" = norm(x).
         bias: add b [O].
         after: what follows the layer: None, "layernorm_silu", "batchnorm" or another name of `nn.After`.
         device, dtype: of all tensors, as in `nn.Linear`.
         generator: draws the weights; default torch's global one.
 
-    Shapes: x [..., I] -> y [..., O], any leading shape, empty ones too. Under autocast y has its dtype.
+    Shapes: x [..., I] -> y [..., O], with any leading shape, also an empty one. Under autocast y has the dtype of
+        autocast.
 
     Attributes:
         weight: W [O, I, K]; base_weight: V [O, I] or None; bias: b [O] or None; the basis' tensors by their names
-            (`grid`, `inv_denominator`, ...), parameters where the basis learns them, else buffers.
-        spec: what the layer is (`LayerSpec`); `KANLinear.from_spec` makes it again.
-        mask: None, or which edges are left [O, I], booleans (`set_mask`).
-        kept_inputs: None, or which columns of x have edges [I]; x then has `input_width` columns (`take_inputs`).
-        input_names, output_names: of the columns of x and of the outputs, or None.
-        path: "auto", or a path of `fasterkan.ops` by name.
-        xavier_gain: if set, `reset_parameters` draws W Xavier-uniform with this gain instead, as FasterKAN does.
+            (`grid`, `inv_denominator`, ...), which are parameters if the basis learns them, else buffers.
+        spec: the description of the layer (`LayerSpec`); `KANLinear.from_spec` makes a new layer from it.
+        mask: None, or booleans [O, I], True for the edges that are kept (`set_mask`).
+        kept_inputs: None, or the numbers [I] of the columns of x that have edges; x then has `input_width` columns
+            (`take_inputs`).
+        input_names, output_names: names of the columns of x and of the outputs, or None.
+        path: "auto", or the name of a path of `fasterkan.ops`.
+        xavier_gain: if set, `reset_parameters` draws W from the Xavier-uniform distribution with this gain, as in
+            FasterKAN.
 
-    Initialisation: outputs have variance 1 and, with the norms' gain "auto", gradients keep their size (`nn.init`).
+    Initialisation: outputs have variance 1. With the norms' gain "auto", gradients keep their size (`nn.init`).
 
     Raises:
-        TypeError, ValueError: widths, norm or base that cannot be used; on call, x of another width or dtype.
+        TypeError, ValueError: the widths, norm or base cannot be used; on call, x has another width or dtype.
 
     Source: Liu et al., KAN (arXiv 2404.19756); the layout is that of A. Delis, FasterKAN (2024).
 
@@ -102,20 +107,20 @@ class KANLinear(EdgeLayer, Calibratable, GridCare):
         return y if self.after is None else self.after(y)
 
     def which_path(self, x: Tensor) -> tuple[str, str]:
-        """Return the name of the path that would compute this layer for x, and why; nothing is computed.
+        """Return the name of the path that would compute this layer for x, and the reason; nothing is computed.
 
         Raises:
-            RuntimeError: `path` names one that cannot.
+            RuntimeError: the path in `path` cannot compute this call.
         """
         self.check_input(x)
         path, reason = choose(LINEAR_PATHS, self.path, self._call(self.selected(x))[0])
         return path.name, reason
 
     def _call(self, x: Tensor) -> tuple[LinearCall, Tensor]:
-        """The operation on the selected columns, and what the base branch sees."""
+        """The operation on the selected columns, and the input of the base branch."""
         norm, seen = self.norm, x
         if self.base_input == "z" and self.base is not None:
             x, norm = normalised(x, norm), None
             seen = x.to(seen.dtype)
-        weight = self.weight if self.mask is None else self.weight * self.mask.unsqueeze(-1)  # none reaches what is off
+        weight = self.weight if self.mask is None else self.weight * self.mask.unsqueeze(-1)  # off: no gradient
         return linear_call(x, weight, self.bias, self.basis, self.basis_tensors(), norm), seen

@@ -1,4 +1,4 @@
-"""Where the points of a grid should lie for given data."""
+"""The positions of grid points for given data."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ _GAP = 1e-3
 
 
 def moved_grid(old: Tensor, z: Tensor, mix: float, margin: float, eps: float) -> Tensor:
-    """Return mix * uniform + (1 - mix) * quantiles of z for each feature, both from end to end of the data.
+    """Return the grid mix * uniform + (1 - mix) * quantiles of z for each feature, from end to end of the data.
 
-    Points stay at least 1/1000 of their mean distance apart, however many equal values the data holds. A feature that
-    is constant, to the digits of the layer's dtype, keeps its grid, moved so that its middle is the value if that
-    lies outside.
+    Points stay at least 1/1000 of their mean distance apart, even if many values of the data are equal. A feature that
+    is constant within the precision of the layer's dtype keeps its grid. If its value lies outside the grid, the grid
+    is moved so that its middle is the value.
 
     Args:
         old: the present grid, [I, n].
         z: the data, [S, I], finite, at least one row, in the dtype of the grid.
         mix: share of the uniform grid, 0 to 1.
-        margin: how far the ends lie beyond the data, as a fraction of its range.
-        eps: relative distance of neighbouring numbers in the layer's dtype.
+        margin: distance of the ends from the data, as a fraction of its range.
+        eps: machine epsilon of the layer's dtype.
 
     Returns:
         The new grid [I, n], increasing.
@@ -42,7 +42,7 @@ def moved_grid(old: Tensor, z: Tensor, mix: float, margin: float, eps: float) ->
 
 
 def _apart(grid: Tensor) -> Tensor:
-    """The points [I, n], moved apart where they lie closer than a part of their mean distance; the ends stay."""
+    """The points [I, n], moved apart where they are closer than _GAP of their mean distance; the ends stay."""
     first, width = grid[:, :1], grid[:, -1:] - grid[:, :1]
     steps = _GAP * width / (grid.shape[-1] - 1) * torch.arange(grid.shape[-1], dtype=grid.dtype, device=grid.device)
     spread = (grid - steps).cummax(-1).values + steps

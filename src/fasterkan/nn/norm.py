@@ -1,4 +1,4 @@
-"""Which norm a layer has: names, descriptions and modules, resolved in one place."""
+"""The norm of a layer: the names, descriptions and modules that `norm=` accepts."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ NORMS: dict[str, type[NormDescription]] = {
 
 
 def resolve_norm(norm: Norm) -> NormDescription | nn.Module | None:
-    """Return the description that `norm` names; descriptions, modules and None pass.
+    """Return the description that `norm` names; descriptions, modules and None are returned as they are.
 
     Raises:
-        TypeError, ValueError: none of these.
+        TypeError, ValueError: `norm` is none of these.
     """
     if isinstance(norm, str):
         if norm not in NORMS:
@@ -51,7 +51,7 @@ def build_norm(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> nn.Module | None:
-    """Return the module for one layer of `in_features` inputs; raises as `resolve_norm` and the norm's `build`."""
+    """Return the norm module for a layer of `in_features` inputs; errors are those of `resolve_norm` and `build`."""
     resolved = resolve_norm(norm)
     if resolved is None or isinstance(resolved, nn.Module):
         return resolved
@@ -59,20 +59,20 @@ def build_norm(
 
 
 def described(norm: nn.Module | None) -> NormDescription | nn.Module | None:
-    """Return the description of a layer's norm; a module that has none is returned as it is."""
+    """Return the description of a layer's norm; a module without a description is returned as it is."""
     return norm.description if isinstance(norm, RowNorm | FeatureScaling | BatchScaling) else norm
 
 
 def start_of(norm: nn.Module | None, basis: Basis) -> Distribution:
-    """Return what z looks like at initialisation behind a norm; behind one that is not ours, standard normal."""
+    """Return the distribution of z after a norm at initialisation; for other modules, the standard normal."""
     return norm.start(basis) if isinstance(norm, RowNorm | FeatureScaling | BatchScaling) else STANDARD_NORMAL
 
 
 def norm_to_config(norm: Norm) -> dict[str, Any] | None:
-    """Return a JSON-able dictionary from which `norm_from_config` makes an equal description.
+    """Return a dictionary for JSON from which `norm_from_config` makes an equal description.
 
     Raises:
-        ValueError: a module, which has no description.
+        ValueError: the norm is a module without a description.
     """
     resolved = resolve_norm(norm)
     if isinstance(resolved, nn.Module):

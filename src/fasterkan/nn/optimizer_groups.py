@@ -1,4 +1,4 @@
-"""Optimiser groups: weight decay for edge weights, none for grids, widths, norms and biases."""
+"""Optimiser groups: weight decay for edge weights, but not for grids, widths, norms and biases."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ _NORMS = (RowNorm, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, *_BATCH_NORMS, *_INST
 def param_groups(
     model: nn.Module, *, weight_decay: float = 0.01, lr: float | None = None, basis_lr: float | None = None
 ) -> list[dict[str, Any]]:
-    """Return groups for a torch optimiser: matrices and kernels decay; everything else does not.
+    """Return groups for a torch optimiser: weight matrices and kernels have weight decay, other parameters do not.
 
     Args:
         model: any module; plain `nn.Linear` and convolutions in it are grouped in the same way.
-        weight_decay: of W, V and other tensors with two or more dimensions, but those of a norm or of a basis.
-        lr: learning rate of all groups; None leaves it to the optimiser, whatever the grid. Edge weights W of local
-            functions in an order (`Basis.sites`), K > 8 of them, get lr * (8 / K)^1.66, a tenth for four times the
-            grid: a step then bends functions on a fine grid no more than on one of 8.
-        basis_lr: learning rate of what the bases learn (grid, inv_denominator); default `lr`.
+        weight_decay: for W, V and other tensors with two or more dimensions, except those of a norm or a basis.
+        lr: learning rate of all groups; None leaves it to the optimiser, whatever the grid. Edge weights W of more than
+            8 ordered local functions (`Basis.sites`) get lr * (8 / K)^1.66: a tenth for a grid four times as fine. A
+            step then changes functions on a fine grid as little as on a grid of 8.
+        basis_lr: learning rate of the parameters of the bases (grid, inv_denominator); default `lr`.
 
     Returns:
-        Up to three groups, each with a "name" ("weights", "basis", "other"), and one more, "weights-K32" say, for
-        each larger K whose learning rate is scaled; frozen parameters are left out, shared ones come once.
+        Up to three groups, each with a "name" ("weights", "basis", "other"). For each K above 8 whose learning rate is
+        scaled there is one more group, for example "weights-K32". Frozen parameters are left out. Shared parameters
+        appear once.
 
     Raises:
-        TypeError, ValueError: a number is not finite or negative.
+        TypeError, ValueError: a number is not finite, or is negative.
 
     Example:
         >>> from fasterkan import KAN
@@ -72,7 +73,7 @@ def param_groups(
 
 
 def _fine_grid(module: nn.Module) -> int:
-    """K of a layer of ordered functions, where it is above the coarse grids'; else 0."""
+    """K of a layer of ordered functions if it is above _COARSE; else 0."""
     if not isinstance(module, KANLayer) or module.basis.num_basis <= _COARSE:
         return 0
     return module.basis.num_basis if module.basis.sites(module.basis_tensors()) is not None else 0

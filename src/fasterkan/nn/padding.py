@@ -1,4 +1,4 @@
-"""Padding of images whose channels come last: how wide on each side, and with what."""
+"""Padding of images whose channels come last: the widths on each side, and the mode."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 @dataclasses.dataclass(frozen=True)
 class Padding:
-    """So many positions before and after each spatial dimension, filled as `mode` says.
+    """The number of positions that are added before and after each spatial dimension, and how they are filled.
 
     Args:
         widths: (before, after) for each spatial dimension.
@@ -36,16 +36,16 @@ class Padding:
         return F.pad(x.movedim(-1, 1), flat, mode=self.mode).movedim(1, -1).contiguous()
 
     def sizes(self, sizes: Sequence[int]) -> list[int]:
-        """Return the spatial sizes with the padding."""
+        """Return the spatial sizes after padding."""
         return [size + sum(pair) for size, pair in zip(sizes, self.widths, strict=True)]
 
     def complaint(self, sizes: Sequence[int]) -> str | None:
-        """Say why an image of these spatial sizes cannot be padded, None if it can be."""
+        """Return the reason why an image of these spatial sizes cannot be padded, or None if it can be padded."""
         widest = max(width for pair in self.widths for width in pair)
         limits = {"reflect": min(sizes) - 1, "circular": min(sizes), "replicate": widest if min(sizes) else 0}
         if self.mode == "zeros" or widest <= limits[self.mode]:
             return None
-        return f'padding_mode="{self.mode}" cannot add {widest} positions; it has {max(0, limits[self.mode])} to offer'
+        return f'padding_mode="{self.mode}" cannot add {widest} positions, at most {max(0, limits[self.mode])}'
 
 
 def resolve_padding(
@@ -56,10 +56,10 @@ def resolve_padding(
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
 ) -> Padding:
-    """Return the widths that an int, a tuple, "same" or "valid" stand for, as `nn.Conv2d` reads them.
+    """Return the widths for an int, a tuple, "same" or "valid", with the same meaning as in `nn.Conv2d`.
 
     Raises:
-        TypeError, ValueError: none of these; "same" with a stride.
+        TypeError, ValueError: the padding is none of these, or "same" is used with a stride.
     """
     if mode not in get_args(PaddingMode):
         raise ValueError(f"{owner}: padding_mode must be one of {', '.join(get_args(PaddingMode))}; got {mode!r}")
@@ -76,10 +76,11 @@ def resolve_padding(
 
 
 def per_dimension(owner: str, name: str, value: Any, count: int, minimum: int) -> tuple[int, ...]:
-    """Return one whole number for each of `count` spatial dimensions, from one for all or a sequence of them.
+    """Return one whole number for each of `count` spatial dimensions; one number stands for all dimensions.
 
     Raises:
-        TypeError, ValueError: no whole numbers, too few or too many, or one below `minimum`.
+        TypeError, ValueError: there are numbers that are not whole, too few or too many numbers, or one below
+            `minimum`.
     """
     if not isinstance(value, list | tuple):
         return (whole_number(owner, name, value, minimum),) * count

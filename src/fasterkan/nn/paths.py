@@ -1,4 +1,4 @@
-"""Which path would compute a layer."""
+"""Find the path that would compute a layer."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from .linear import KANLinear
 
 
 def which_path(layer: nn.Module, x: Tensor) -> tuple[str, str]:
-    """Return the name of the path that would compute a layer for x, and why; nothing is computed.
+    """Return the name of the path that would compute a layer for x, and the reason; nothing is computed.
 
     Args:
         layer: a KANLinear or a KANConv1d, 2d or 3d.
-        x: as the layer takes it.
+        x: an input of the layer.
 
     Raises:
-        TypeError, ValueError: another module, or an x that the layer cannot take.
+        TypeError, ValueError: the module is of another kind, or the layer cannot take x.
         RuntimeError: `layer.path` names a path that cannot compute this call.
 
     Example:

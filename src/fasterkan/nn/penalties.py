@@ -1,4 +1,4 @@
-"""Sparsity penalties on edge weights, for training loops of one's own."""
+"""Penalties on edge weights (sparsity and smoothness), for your own training loop."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from .linear import KANLinear
 def penalty(
     model: nn.Module, *, l1: float = 0.0, entropy: float = 0.0, group: float = 0.0, smoothness: float = 0.0
 ) -> Tensor:
-    """Return l1 * sum_layers |A| + entropy * sum_layers H(A), to be added to a loss.
+    """Return a penalty to add to a loss: l1 * sum_layers |A| + entropy * sum_layers H(A) + two more terms.
 
-    A [O, I] is the mean over k of |W[o, i, k]|, |A| its sum over edges, and H the entropy -sum p log p (natural
-    logarithm) of p = A / |A|: l1 makes edges small, entropy makes few of them matter.
+    A [O, I] is the mean over k of |W[o, i, k]|. |A| is its sum over the edges. H is the entropy -sum p log p (natural
+    logarithm) of p = A / |A|. l1 makes edges small. entropy concentrates the size on few edges.
 
-    group is the group lasso on nodes: it adds group * sum_layers sum_i sqrt(O) |W[:, i]|, where |W[:, i]|^2 is the sum
-    over o of mean_k W[o, i, k]^2, plus V[o, i]^2 of a base branch: all that leaves node i (an input of the network, or
-    a hidden node). The nodes that matter least go to 0 as a whole; `fk.prune` then removes them.
+    group is the group lasso on nodes. It adds group * sum_layers sum_i sqrt(O) |W[:, i]|, where |W[:, i]|^2 is the sum
+    over o of mean_k W[o, i, k]^2, plus V[o, i]^2 of a base branch. These are all weights that leave node i (an input of
+    the network, or a hidden node). The least important nodes go to 0 as a whole; `fk.prune` then removes them.
 
     smoothness adds smoothness * sum_layers sum_oi R_oi, with R_oi = (K - 1)^3 sum_k (W[k-1] - 2 W[k] + W[k+1])^2 over
-    the weights of an edge, or the same with divided differences where the functions lie at unequal distances. For hats
-    and B-splines that is L^3 times the integral of f''^2 over the range of length L: it depends neither on the unit of
-    z nor, for the same f, on K (other bumps: the same but for a constant), and grows as f^2. A straight line costs
-    nothing. Useful values are small, 1e-8 to 1e-5; fine grids need it where data is scarce.
+    the weights of an edge. If the functions lie at unequal distances, divided differences are used. For hats and
+    B-splines R is L^3 times the integral of f''^2 over the range of length L. It does not depend on the unit of z nor,
+    for the same f, on K, and it grows as f^2. For other bumps the same holds up to a constant factor. A straight line
+    costs nothing. Useful values are small, 1e-8 to 1e-5. Fine grids need this penalty when there is little data.
 
     Args:
         model: any module with KANLinear layers.
@@ -36,15 +36,15 @@ def penalty(
         smoothness: coefficient of the second differences, not negative.
 
     Returns:
-        A scalar, float32 or more; gradients are finite everywhere, also at weights that are all 0.
+        A scalar, float32 or more. Gradients are finite everywhere, also if all weights are 0.
 
     Raises:
-        TypeError, ValueError: a coefficient is no finite number or negative, the model has no KANLinear, or its
-            functions have no order that smoothness could follow.
+        TypeError, ValueError: a coefficient is not a finite number or is negative, the model has no KANLinear, or
+            `smoothness` is not 0 and the functions have no order.
 
-    Source: the penalty of Blealtan's efficient-KAN, which stands for that of Liu et al. (arXiv 2404.19756, eq. 2.20)
-    without a pass over the data; the group lasso on the weights that leave a node is that of Scardapane et al.
-    (arXiv 1607.00485).
+    Source: the penalty of Blealtan's efficient-KAN. It replaces the penalty of Liu et al. (arXiv 2404.19756, eq. 2.20),
+    which needs a pass over the data. The group lasso on the weights that leave a node is from Scardapane et al. (arXiv
+    1607.00485).
     """
     for name, value in (("l1", l1), ("entropy", entropy), ("group", group), ("smoothness", smoothness)):
         if real_number("penalty", name, value) < 0:
@@ -73,7 +73,7 @@ def _roughness(layer: KANLinear) -> Tensor:
     if sites is None:
         raise ValueError(
             f"penalty: smoothness needs functions in an order along z, {type(layer.basis).__name__} has none; use a "
-            "basis of local functions such as fk.BSpline or fk.RSWAF, or l1 for this one"
+            "basis of local functions such as fk.BSpline or fk.RSWAF, or use l1 with this basis"
         )
     differences = second_differences(sites.detach())  # [K-2, K] or [I, K-2, K]
     bends = torch.einsum("jk,oik->oij" if sites.dim() == 1 else "ijk,oik->oij", differences, weight)
@@ -83,7 +83,7 @@ def _roughness(layer: KANLinear) -> Tensor:
 
 
 def _node_sizes(layer: KANLinear) -> Tensor:
-    """|W[:, i]| of each input [I]; where it is 0 the gradient is 0, not NaN."""
+    """|W[:, i]| of each input [I]; if it is 0, the gradient is 0, not NaN."""
     dtype = torch.promote_types(layer.weight.dtype, torch.float32)
     squares = layer.weight.to(dtype).square().mean(-1).sum(0)
     if layer.base_weight is not None:

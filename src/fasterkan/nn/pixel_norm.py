@@ -1,4 +1,4 @@
-"""The norm of a convolution: at each pixel, over the channels of each group."""
+"""The norm of a convolution: it acts at each pixel, over the channels of each group."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def build_pixel_norm(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> nn.Module | None:
-    """Return the module for pixels of `channels` in `groups`, [..., C] -> [..., C]; None for None.
+    """Return the norm module for pixels of `channels` in `groups`, [..., C] -> [..., C]; None for None.
 
     Raises:
-        TypeError, ValueError: as `resolve_norm`; a LayerNorm or RMSNorm of one channel.
+        TypeError, ValueError: as in `resolve_norm`; a LayerNorm or RMSNorm has one channel only.
     """
     resolved = resolve_norm(norm)
     if resolved is None or isinstance(resolved, nn.Module):
@@ -64,6 +64,6 @@ def build_pixel_norm(
                 "norm=None for images that already lie in the basis' grid_range"
             )
         if groups > 1:
-            resolved.build(channels // groups, basis, "meta")  # warns of two channels
+            resolved.build(channels // groups, basis, "meta")  # gives a warning for two channels
             return GroupedRowNorm(resolved, channels, groups, basis, device, dtype)
     return resolved.build(channels, basis, device, dtype)

@@ -1,4 +1,4 @@
-"""Norms over the features of a row: LayerNorm and RMSNorm, with the gain that suits the basis."""
+"""Norms over the features of a row: LayerNorm and RMSNorm, with a gain that suits the basis."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ..ops import row_norm
 from .init import Distribution, critical_gain
 
 _EXACT = (torch.float32, torch.float64)
-"""The dtypes in which rows are normed; others are made float32 first."""
+"""The dtypes in which rows are normalised; other dtypes are converted to float32 first."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _RowNormDescription:
-    """What LayerNorm and RMSNorm have in common."""
+    """The common part of LayerNorm and RMSNorm."""
 
     affine: bool = True
     gain: float | Literal["auto"] = "auto"
@@ -44,15 +44,16 @@ class LayerNorm(_RowNormDescription):
     """Description of z = g (x - mean(x)) / sqrt(var(x) + eps) + b over the features of each row.
 
     Args:
-        affine: learn g and b, one a feature; else g is the constant `gain` and b is 0. On a network's first layer an
-            affine norm costs one more matrix product in the backward, for an input gradient nobody else needs.
-        gain: initial g; "auto" is the gain at which gradients keep their size for the basis (`nn.init.critical_gain`).
+        affine: learn g and b, one per feature; else g is the constant `gain` and b is 0. In the first layer of a
+            network an affine norm costs one more matrix product in the backward, because g and b need the gradient of z.
+        gain: initial g; with "auto", gradients keep their size for the basis (`nn.init.critical_gain`).
         eps: added to the variance, in units of x squared.
-        absent: how many features were removed from the input that mean and variance still count, each with the
-            constant value in the buffer `absent_values`; set by `fk.prune`.
+        absent: number of removed features that mean and variance still count. Each has the constant value in the buffer
+            `absent_values`. `fk.prune` sets it.
 
     Raises:
-        ValueError: `build` with one feature, which would become 0 whatever x is. Two features, which become +-1, warn.
+        ValueError: on `build`, if there is one feature, which would always become 0. With two features, which become
+            +-1, there is a warning.
     """
 
     def build(
@@ -66,8 +67,8 @@ class LayerNorm(_RowNormDescription):
             )
         if in_features + self.absent == 2:
             warnings.warn(
-                "LayerNorm of two features is +-1, only their order is left of the input: networks of few inputs "
-                'learn nothing behind it; use norm="feature"',
+                "LayerNorm of two features is +-1: only their order is kept. A network with few inputs cannot learn "
+                'with it; use norm="feature"',
                 UserWarning,
                 stacklevel=4,
             )
@@ -79,13 +80,13 @@ class RMSNorm(_RowNormDescription):
     """Description of z = g x / sqrt(mean(x^2) + eps) over the features of each row.
 
     Args:
-        affine: learn g, one a feature; else g is the constant `gain`.
+        affine: learn g, one per feature; else g is the constant `gain`.
         gain: initial g, or "auto" as in `LayerNorm`.
         eps: added to the mean square, in units of x squared.
         absent: as in `LayerNorm`.
 
     Raises:
-        ValueError: `build` with one feature, which would become +-1.
+        ValueError: on `build`, if there is one feature, which would become +-1.
     """
 
     def build(
@@ -100,7 +101,7 @@ class RMSNorm(_RowNormDescription):
 class RowNorm(nn.Module):
     """The module behind `LayerNorm` and `RMSNorm`: `weight` [I], and `bias` [I] for an affine LayerNorm.
 
-    Without `affine` the weight is a buffer, so no gradient is computed for it and checkpoints still hold it.
+    Without `affine` the weight is a buffer: no gradient is computed for it, but checkpoints contain it.
     """
 
     weight: Tensor
@@ -138,7 +139,7 @@ class RowNorm(nn.Module):
             nn.init.zeros_(self.bias)
 
     def start(self, basis: Basis) -> Distribution:
-        """Return what z looks like at initialisation."""
+        """Return the distribution of z at initialisation."""
         return Distribution(width=self.gain)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Running statistics of features: counts, means, deviations and ranges in float64, mergeable between processes."""
+"""Running statistics of features in float64: count, mean, deviation and range, which can be merged over processes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class FeatureStatistics:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything but the number of skipped batches."""
+        """Reset everything except the number of skipped batches."""
         empty = torch.zeros(self.in_features, dtype=torch.float64, device="cpu")
         self.count = 0
         self.mean, self.m2 = empty, empty.clone()
         self.minimum, self.maximum = torch.full_like(empty, torch.inf), torch.full_like(empty, -torch.inf)
 
     def add(self, x: Tensor) -> None:
-        """Take in rows [..., I]; an empty or non-finite batch is skipped and counted."""
+        """Add rows [..., I]; an empty or non-finite batch is skipped and counted."""
         rows = x.detach().reshape(-1, self.in_features) if x.numel() else x.new_empty(0, self.in_features)
         low, high = rows.aminmax(dim=0) if len(rows) else (rows, rows)
         if not len(rows) or not bool((torch.isfinite(low) & torch.isfinite(high)).all()):
@@ -45,7 +45,7 @@ class FeatureStatistics:
         self.count = total
 
     def all_reduce(self) -> None:
-        """Merge the statistics of all ranks, so that each holds the whole; nothing without torch.distributed."""
+        """Merge the statistics of all ranks and give the result to each; without torch.distributed, do nothing."""
         if not (dist.is_available() and dist.is_initialized()):
             return
         packed = torch.stack([torch.full_like(self.mean, self.count), self.mean, self.m2, self.minimum, self.maximum])
@@ -68,10 +68,12 @@ class FeatureStatistics:
         """Return c and s, float64 [I], such that (x - c) * s lies in `target`; a constant feature gets s = 1.
 
         Args:
-            mode: "range" maps minimum..maximum, widened by `margin` of it at both ends; "std" the mean +- 3 deviations.
+            mode: "range" maps minimum..maximum, widened by `margin` at both ends; "std" maps mean +- 3 standard
+                deviations.
             target: an interval in units of z, (low, high), each [] or [I].
-            margin: a fraction of the range.
-            dtype: in which s must be finite and not 0; a feature too narrow or too wide for that counts as constant.
+            margin: fraction of the range of the data.
+            dtype: dtype in which s must be finite and not 0. A feature that is too narrow or too wide for it counts as
+                constant.
         """
         low, high = (torch.as_tensor(end, dtype=torch.float64, device="cpu").detach() for end in target)
         if mode == "range":

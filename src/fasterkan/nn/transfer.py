@@ -15,19 +15,20 @@ def fit_layer(layer: EdgeLayer, other: EdgeLayer, x: Tensor | None = None) -> fl
     """Give `layer` the functions of `other` by least squares in float64; base weights, bias and mask are copied.
 
     Args:
-        layer: gets new weights; its basis, grid and norm stay as they are. A row norm (LayerNorm, RMSNorm) gets the
-            learned gain and bias of the other's, and functions are compared in z, behind the norms.
-        other: a layer of equal widths, with any basis. Norms: each None or a calibrated feature norm, or both row
-            norms of equal settings.
-        x: where to compare, [..., I]; rows with NaN or infinity are left out. None compares over the range of the
-            layer's own grid.
+        layer: gets new weights; its basis, grid and norm do not change. But a row norm (LayerNorm, RMSNorm) gets the
+            learned gain and bias of the other layer's norm. The functions are then compared as functions of z, after
+            the norms.
+        other: a layer of equal widths, with any basis. Each norm must be None or a calibrated feature norm, or both
+            must be row norms with equal settings.
+        x: points [..., I] where the functions are compared; rows with NaN or infinity are left out. With None, the
+            range of the layer's own grid is used.
 
     Returns:
         The relative RMS error of the edge functions.
 
     Raises:
-        ValueError: other widths, norms, base branches or followers (`after`); `other` has a bias and `layer` none; x
-            holds no finite row.
+        ValueError: widths, norms, base branches or `after` differ; `other` has a bias and `layer` has none; x has no
+            finite row.
         RuntimeError: a feature norm is not calibrated yet.
     """
     _check(layer, other)
@@ -79,14 +80,14 @@ def _scaled(layer: EdgeLayer, x: Tensor) -> Tensor:
 
 
 def _check(layer: EdgeLayer, other: EdgeLayer) -> None:
-    """Raise ValueError unless the functions of `other` have a place in `layer`."""
+    """Raise ValueError if `layer` cannot take the functions of `other`."""
     widths = [(a.in_features, a.out_features) for a in (layer, other)]
     if widths[0] != widths[1]:
         raise ValueError(f"fit_to: this layer is {widths[0]} wide (inputs, outputs), the other {widths[1]}")
     if any(isinstance(a.norm, RowNorm) for a in (layer, other)):
         if repr(layer.norm) != repr(other.norm):
             raise ValueError(
-                "fit_to: functions behind a norm of whole rows need equal norms, this layer has "
+                "fit_to: if a layer has a LayerNorm or RMSNorm, both layers need equal norms; this layer has "
                 f"{layer.norm}, the other {other.norm}; make both layers with the same norm"
             )
     elif not all(a.norm is None or isinstance(a.norm, FeatureScaling) for a in (layer, other)):
