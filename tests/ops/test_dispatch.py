@@ -65,8 +65,8 @@ FORMULA = {COMPILING: "traced by torch.compile", TRANSFORMED: "torch.func transf
         ("edges", linear(per_edge=True), "edges", "requested"),
         ("auto", linear(device="cuda"), "recompute", EAGER),
         ("auto", linear(device="cuda", per_edge=True), "edges", TILES),
-        ("auto", linear(device="mps"), "reference", "mps takes the formula"),
-        ("auto", linear(device="mps", per_edge=True), "reference", "mps takes the formula"),
+        ("auto", linear(device="mps"), "reference", "on mps the formula is used"),
+        ("auto", linear(device="mps", per_edge=True), "reference", "on mps the formula is used"),
     ],
 )
 def test_choice_of_a_layer(requested: str, call: LinearCall, path: str, reason: str) -> None:
@@ -104,7 +104,7 @@ def test_a_path_for_another_kind_of_basis_raises() -> None:
     words = 'impossible here: the basis has tensors for each edge; use path="auto" or "edges" or "reference"'
     with pytest.raises(RuntimeError, match=f'^path="recompute" is {words}$'):
         choose(LINEAR_PATHS, "recompute", linear(per_edge=True))
-    words = 'impossible here: .* for all outputs in common; use path="auto" or "recompute" or "reference"'
+    words = 'impossible here: .* that all outputs share; use path="auto" or "recompute" or "reference"'
     with pytest.raises(RuntimeError, match=f'^path="edges" is {words}$'):
         choose(LINEAR_PATHS, "edges", linear())
 

@@ -45,7 +45,7 @@ class LayerNorm(_RowNormDescription):
 
     Args:
         affine: learn g and b, one per feature; else g is the constant `gain` and b is 0. In the first layer of a
-            network an affine norm costs one more matrix product in the backward, because g and b need the gradient of z.
+            network an affine norm costs one more matrix product in the backward: g and b need the gradient of z.
         gain: initial g; with "auto", gradients keep their size for the basis (`nn.init.critical_gain`).
         eps: added to the variance, in units of x squared.
         absent: number of removed features that mean and variance still count. Each has the constant value in the buffer

@@ -1,4 +1,4 @@
-"""The one operation of the library, y = sum_ik W[o, i, k] phi_k(norm(x)_i) + b, and the ways to compute it."""
+"""The operation of the library, y = sum_ik W[o, i, k] phi_k(norm(x)_i) + b, and the paths that compute it."""
 
 from .call import ConvCall, LinearCall, normalised
 from .conv import conv_call, kan_conv

@@ -1,4 +1,4 @@
-"""One call of a layer or a convolution, with all that a path may look at before it takes it."""
+"""One call of a layer or a convolution: all that a path needs to decide whether it can compute the call."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .situation import Situation
 
 
 class LinearCall(NamedTuple):
-    """y[..., o] = sum_ik weight[o, i, k] phi_k(norm(x)[..., i]) + bias[o], phi_oik where `basis.per_edge`."""
+    """y[..., o] = sum_ik weight[o, i, k] phi_k(norm(x)[..., i]) + bias[o]; with `basis.per_edge`, phi_oik."""
 
     x: Tensor
-    """[..., I], as the layer was given it."""
+    """[..., I], the input of the layer."""
     norm: Callable[[Tensor], Tensor] | None
-    """Makes z [..., I] of x; None: x is z."""
+    """Computes z [..., I] from x; with None, z is x."""
     weight: Tensor
     """[O, I, K]."""
     bias: Tensor | None
@@ -28,7 +28,7 @@ class LinearCall(NamedTuple):
     params: Params
     """The basis' tensors by name, in any floating-point dtype."""
     situation: Situation
-    """Who is looking."""
+    """Whether the call is traced, transformed or in forward mode."""
 
     def normalised(self) -> tuple[Tensor, Params]:
         """Return z [..., I], float32 or more, and the basis' tensors in its dtype."""
@@ -42,9 +42,9 @@ class ConvCall(NamedTuple):
     x: Tensor
     """[B, *S, C]: the channels last."""
     norm: Callable[[Tensor], Tensor] | None
-    """Makes z [B, *S, C] of x; None: x is z."""
+    """Computes z [B, *S, C] from x; with None, z is x."""
     pad: Callable[[Tensor], Tensor] | None
-    """Puts positions around z; None: none."""
+    """Pads z; with None, there is no padding."""
     weight: Tensor
     """[O, C / groups, K, *kernel]."""
     bias: Tensor | None
@@ -53,9 +53,9 @@ class ConvCall(NamedTuple):
     params: Params
     """The basis' tensors by name, in any floating-point dtype."""
     geometry: ConvGeometry
-    """Stride s, dilation d and the groups."""
+    """Stride s, dilation d and the number of groups."""
     situation: Situation
-    """Who is looking."""
+    """Whether the call is traced, transformed or in forward mode."""
 
     def normalised(self) -> tuple[Tensor, Params]:
         """Return z [B, *S, C], padded, float32 or more, and the basis' tensors in its dtype."""
@@ -64,10 +64,10 @@ class ConvCall(NamedTuple):
 
 
 def normalised(x: Tensor, norm: Callable[[Tensor], Tensor] | None) -> Tensor:
-    """Return norm(x) in float32 or more, which is what a basis is evaluated in.
+    """Return norm(x) in float32 or more, the dtype in which a basis is evaluated.
 
     Raises:
-        ValueError: the norm does not keep the shape.
+        ValueError: the norm changes the shape.
     """
     z = x if norm is None else norm(x)
     if z.shape != x.shape:
@@ -79,5 +79,5 @@ _EXACT = (torch.float32, torch.float64)
 
 
 def in_dtype(params: Params, dtype: torch.dtype) -> Params:
-    """Return the tensors in a dtype."""
+    """Return the tensors, converted to a dtype."""
     return {name: tensor if tensor.dtype == dtype else tensor.to(dtype) for name, tensor in params.items()}

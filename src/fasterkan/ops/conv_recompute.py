@@ -1,4 +1,4 @@
-"""The lean convolution: keeps its input only and rebuilds the basis, a few images at a time, in the backward."""
+"""The lean convolution: it keeps only its input, and computes the basis again in the backward, in chunks of images."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .conv_reference import ConvGeometry, as_panel, kan_conv_reference
 from .lean import Needs, lean
 
 KEEP_BYTES = 4 << 20
-"""A basis [B, *S, C, K] up to this size is kept for the backward, with what its derivative needs."""
+"""A basis [B, *S, C, K] up to this size is kept for the backward, with the tensors that its derivative needs."""
 
 CHUNK_BYTES = {"cpu": 8 << 20, "cuda": 256 << 20}
-"""Bytes of the basis of one chunk of images by device type, others as "cuda"; one image is the least."""
+"""Bytes of the basis of one chunk of images, by device type (others as "cuda"); a chunk has at least one image."""
 
 _FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
@@ -24,13 +24,13 @@ _FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 def kan_conv_recompute(
     z: Tensor, weight: Tensor, bias: Tensor | None, basis: Basis, params: Params, geometry: ConvGeometry
 ) -> Tensor:
-    """Return what `kan_conv_reference` returns, without keeping the basis [B, *S, C, K]. Arguments as `kan_conv`."""
+    """Return `kan_conv_reference` without keeping the basis [B, *S, C, K]; arguments as in `kan_conv`."""
     return lean(_ImageChunks(basis, geometry), z, weight, bias, params)
 
 
 @dataclasses.dataclass(frozen=True)
 class _ImageChunks:
-    """A `LeanOperation` on images z [B, *S, C], whose basis is made and forgotten chunk after chunk of images."""
+    """A `LeanOperation` on images z [B, *S, C]; the basis exists for one chunk of images at a time."""
 
     basis: Basis
     geometry: ConvGeometry
@@ -66,7 +66,7 @@ class _ImageChunks:
         dtype: torch.dtype,
         needs: Needs,
     ) -> dict[str, Tensor]:
-        """Their sums over chunks of images are float32 or more."""
+        """Sums over chunks of images are computed in float32 or more."""
         wrt = frozenset(k for k in ("z", *params) if needs[k])
         w = _kernel(weight, dtype)  # [O, C / groups * K, *kernel]
         dz = torch.empty_like(z) if needs["z"] else None
@@ -94,7 +94,7 @@ class _ImageChunks:
 
 
 def _kernel(weight: Tensor, dtype: torch.dtype) -> Tensor:
-    """The weight [O, C / groups, K, *kernel] as a plain kernel, laid out as its panel is."""
+    """The weight [O, C / groups, K, *kernel] as a plain kernel, with the memory layout of the panel."""
     w = weight.flatten(1, 2).to(dtype)
     return w.contiguous(memory_format=_FORMATS.get(w.dim(), torch.contiguous_format))
 

@@ -1,4 +1,4 @@
-"""Which way to compute a call: the first path that does not refuse it, or the one that was asked for."""
+"""The choice of a path: the first path that can compute the call, or the path that was requested."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from .paths import Call, Path
 
 
 def choose(paths: tuple[Path[Call], ...], requested: str, call: Call) -> tuple[Path[Call], str]:
-    """Return (path, reason) for a call; a pure function.
+    """Return (path, reason) for a call; this is a pure function.
 
     Args:
-        paths: those that there are, the best first; the last one refuses nothing.
-        requested: "auto", or one path by name.
-        call: what is to be computed.
+        paths: all paths, the best first; the last one can compute every call.
+        requested: "auto", or the name of a path.
+        call: the call to compute.
 
     Raises:
         ValueError: the requested path is unknown.
-        RuntimeError: the requested path refuses this call; nothing is replaced silently.
+        RuntimeError: the requested path cannot compute this call; no other path is used instead.
     """
     if requested == "auto":
         *better, last = paths

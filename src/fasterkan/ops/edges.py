@@ -1,4 +1,4 @@
-"""The lean operation for bases with tensors for each edge: [N, O, I, K] is made and forgotten tile by tile."""
+"""The lean operation for bases with tensors for each edge: [N, O, I, K] exists for one tile at a time."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from .lean import Needs, lean
 from .reference import kan_linear_reference
 
 CHUNK_BYTES = {"cpu": 2 << 20, "cuda": 64 << 20}
-"""Bytes of one tile's basis [rows, outputs, I, K] by device type, others as "cuda"; a derivative needs some of its
-kind at once."""
+"""Bytes of one tile's basis [rows, outputs, I, K], by device type (others as "cuda"); a derivative needs several
+tensors of this size at once."""
 
 
 def kan_linear_edges(z: Tensor, weight: Tensor, bias: Tensor | None, basis: Basis, params: Params) -> Tensor:
-    """Return what `kan_linear_reference` returns, in O(N I + O I K + tile) memory instead of O(N O I K).
+    """Return the result of `kan_linear_reference`, in O(N I + O I K + tile) memory instead of O(N O I K).
 
-    The sums are those of many small vectors, not of a matrix product: they are done in z's dtype, and under autocast
-    only the result is rounded to its dtype.
+    The sums are over many small vectors; they are not a matrix product. They are computed in z's dtype. Under autocast
+    only the result is rounded to the dtype of autocast.
 
     Args:
         z: normalised input [..., I], float32 or float64.
         weight: [O, I, K].
         bias: [O] or None.
         basis: the family of functions, with `per_edge` True.
-        params: its tensors, each [O, I, ...].
+        params: the basis' tensors, each [O, I, ...].
     """
     rows = z.reshape(z.shape[:-1].numel(), z.shape[-1])  # [N, I]
     return lean(_EdgeTiles(basis), rows, weight, bias, params).view(*z.shape[:-1], weight.shape[0])
@@ -36,7 +36,7 @@ def kan_linear_edges(z: Tensor, weight: Tensor, bias: Tensor | None, basis: Basi
 
 @dataclasses.dataclass(frozen=True)
 class _EdgeTiles:
-    """A `LeanOperation` on rows z [N, I], whose basis [N, O, I, K] is made tile after tile of rows and outputs."""
+    """A `LeanOperation` on rows z [N, I]; the basis [N, O, I, K] exists for one tile of rows and outputs at a time."""
 
     basis: Basis
 
@@ -66,7 +66,7 @@ class _EdgeTiles:
         dtype: torch.dtype,
         needs: Needs,
     ) -> dict[str, Tensor]:
-        """They are summed in z's dtype or weight's, the finer one."""
+        """They are summed in the dtype of z or of weight, whichever has more bits."""
         wrt = frozenset(k for k in ("z", *params) if needs[k])
         w = _summed_in(z, weight)
         leaves = {"z": z, "weight": weight, **params}
@@ -76,7 +76,7 @@ class _EdgeTiles:
             phi, saved = self.basis.evaluate_for_vjp(z[rows], tensors)  # phi [n, o, I, K]
             dy_tile = dy[rows, outs].to(w.dtype)  # [n, o]
             if needs["weight"]:
-                # sum() adds in a tree; how a BLAS adds up a long column, and so its error, depends on the processor.
+                # sum() adds in a tree. The order of a BLAS, and with it the error, depends on the processor.
                 totals["weight"][outs] += (dy_tile[..., None, None] * phi.to(w.dtype)).sum(0)
             if wrt:
                 dphi = (dy_tile[..., None, None] * w[outs]).to(z.dtype)  # [n, o, I, K]
@@ -94,7 +94,7 @@ def _summed_in(z: Tensor, weight: Tensor) -> Tensor:
 
 
 def _tiles(z: Tensor, weight: Tensor) -> Iterator[tuple[slice, slice]]:
-    """(rows, outputs) in slices whose basis has at most `CHUNK_BYTES`; all rows at once where that is possible."""
+    """Slices (rows, outputs) whose basis has at most `CHUNK_BYTES`; all rows at once if possible."""
     budget = CHUNK_BYTES.get(z.device.type, CHUNK_BYTES["cuda"]) // max(1, weight[0].numel() * z.element_size())
     rows = max(1, min(budget, z.shape[0]))
     outs = max(1, budget // rows)

@@ -1,4 +1,4 @@
-"""What the lean operations share: autograd that keeps the input, not the basis, and is right to any order."""
+"""The common part of the lean operations: autograd that keeps the input instead of the basis, right to any order."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from ..bases import Params
 from .situation import Situation, autocast_dtype, fresh, no_autocast
 
 Needs = Mapping[str, bool]
-"""Which gradients are wanted: of "z", "weight", "bias" and each tensor of the basis."""
+"""Which gradients are needed: of "z", "weight", "bias" and each tensor of the basis."""
 
 
 class LeanOperation(Protocol):
-    """A way to compute y from z, weight and the basis' tensors without keeping the basis, and its gradients."""
+    """A way to compute y and its gradients from z, weight and the basis' tensors, without keeping the basis."""
 
     def formula(self, z: Tensor, weight: Tensor, params: Params) -> Tensor:
-        """Return y without a bias in plain torch: what is differentiated where a graph is asked for."""
+        """Return y without a bias in plain torch; this is differentiated if a graph is requested."""
 
     def forward(
         self, z: Tensor, weight: Tensor, bias: Tensor | None, params: Params, dtype: torch.dtype, needs: Needs
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return y in `dtype`, and what `gradients` can use again; called without a graph.
+        """Return y in `dtype`, and tensors that `gradients` can use again; called without a graph.
 
-        `needs` is empty where no gradient will be asked for.
+        `needs` is empty if no gradient will be requested.
         """
 
     def gradients(
@@ -40,14 +40,14 @@ class LeanOperation(Protocol):
         dtype: torch.dtype,
         needs: Needs,
     ) -> dict[str, Tensor]:
-        """Return the wanted gradients by name, but that of the bias; called without a graph."""
+        """Return the needed gradients by name, except that of the bias; called without a graph."""
 
     def bias_gradient(self, dy: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return the sum of dy over all but the outputs, [O], in `dtype`."""
+        """Return the sum of dy over all dimensions except the outputs, [O], in `dtype`."""
 
 
 def lean(operation: LeanOperation, z: Tensor, weight: Tensor, bias: Tensor | None, params: Params) -> Tensor:
-    """Return y of an operation, differentiable; autograd is left out where nothing is to be learned."""
+    """Return y of an operation, differentiable; without a gradient to compute, autograd is not used."""
     tensors = (z, weight, bias, *params.values())
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
         y: Tensor = _Lean.apply(operation, tuple(params), *tensors)
@@ -61,7 +61,7 @@ def lean(operation: LeanOperation, z: Tensor, weight: Tensor, bias: Tensor | Non
 
 
 def operand_dtype(weight: Tensor) -> torch.dtype:
-    """The dtype of the matrix product: autocast's where it is on (float64 is left alone, as autocast does)."""
+    """The dtype of the matrix product: that of autocast if it is on (float64 stays float64, as with autocast)."""
     dtype = autocast_dtype(weight)
     return weight.dtype if dtype is None or weight.dtype == torch.float64 else dtype
 
@@ -103,13 +103,13 @@ class _Lean(torch.autograd.Function):
 def _formula_gradients(
     operation: LeanOperation, z: Tensor, weight: Tensor, params: Params, dy: Tensor, dtype: torch.dtype, needs: Needs
 ) -> dict[str, Tensor]:
-    """The gradients of the formula by autograd: with a graph, or batched by a transform."""
+    """The gradients of the formula by autograd, with a graph or batched by a transform."""
     wanted = [k for k in ("z", "weight", *params) if needs[k]]
     if not wanted:
         return {}
     again = torch.is_grad_enabled()
     with torch.enable_grad():
-        # Aliases: a weight that z was made of must not collect the gradient that goes through z.
+        # Aliases: if z was computed from the weight, the weight must not collect the gradient through z.
         inputs = {k: fresh(t, needs[k], graph=again) for k, t in {"z": z, "weight": weight, **params}.items()}
         with torch.autocast(z.device.type, dtype) if dtype != weight.dtype else nullcontext():
             y = operation.formula(inputs["z"], inputs["weight"], {k: inputs[k] for k in params})

@@ -1,4 +1,4 @@
-"""The one operation of a linear layer."""
+"""The operation of a linear layer."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def kan_linear(
     norm: Callable[[Tensor], Tensor] | None = None,
     path: str = "auto",
 ) -> Tensor:
-    """Return y[..., o] = sum_ik weight[o, i, k] phi_k(norm(x)[..., i]) + bias[o], phi_oik where `basis.per_edge`.
+    """Return y[..., o] = sum_ik weight[o, i, k] phi_k(norm(x)[..., i]) + bias[o]; with `basis.per_edge`, phi_oik.
 
     Args:
         x: [..., I], any leading shape.
         weight: [O, I, K].
         bias: [O] or None.
         basis: the family of functions phi_k.
-        params: its tensors by name, as `basis.init` makes them.
-        norm: makes z [..., I] of x; None: x is z.
-        path: "auto", or one path by name; an impossible one raises.
+        params: the basis' tensors by name, with the shapes from `basis.init`.
+        norm: computes z [..., I] from x; with None, z is x.
+        path: "auto", or the name of a path; a path that cannot compute the call raises an error.
 
     Returns:
-        y [..., O] in weight's dtype, or autocast's.
+        y [..., O] in the dtype of weight, or of autocast.
 
     Raises:
-        ValueError, RuntimeError: as `choose`; the norm does not keep the shape.
+        ValueError, RuntimeError: as in `choose`; the norm changes the shape.
     """
     call = linear_call(x, weight, bias, basis, params, norm)
     return choose(LINEAR_PATHS, path, call)[0].run(call)
@@ -52,7 +52,7 @@ def linear_call(
     params: Params,
     norm: Callable[[Tensor], Tensor] | None = None,
 ) -> LinearCall:
-    """Return the call of `kan_linear`, with who is looking at it."""
+    """Return the call of `kan_linear`, with the situation in which it is made."""
     situation = Situation.of(x, differentiable(weight, bias, params, norm))
     return LinearCall(x, norm, weight, bias, basis, params, situation)
 
@@ -60,7 +60,7 @@ def linear_call(
 def differentiable(
     weight: Tensor, bias: Tensor | None, params: Params, norm: Callable[[Tensor], Tensor] | None
 ) -> Iterator[Tensor | None]:
-    """Yield all tensors of a call but x."""
+    """Yield all tensors of a call except x."""
     yield from (weight, bias, *params.values())
     if isinstance(norm, nn.Module):
         yield from norm.parameters()

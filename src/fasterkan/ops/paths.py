@@ -1,4 +1,4 @@
-"""The ways to compute a layer or a convolution, each one entry: its name, what it refuses and why, and how it runs."""
+"""The paths that compute a layer or a convolution: the name of each, what it refuses and why, and how it runs."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class Path(Generic[Call]):
     """One way to compute a call."""
 
     name: str
-    """By which it is asked for: `layer.path = name`."""
+    """Selects the path: `layer.path = name`."""
     why: str
-    """What it is good for: the reason given where it is chosen."""
+    """The reason that is given when the path is chosen."""
     refuses: Callable[[Call], str | None]
-    """Why it cannot take a call; None: it can."""
+    """Returns the reason why the path cannot compute a call, or None if it can."""
     run: Callable[[Call], Tensor]
     """Computes the call."""
 
 
 def _lean_refuses(call: LinearCall | ConvCall) -> str | None:
-    """What no lean path can do."""
+    """The reason why no lean path can compute a call, or None."""
     if call.situation is not PLAIN and (obstacle := call.situation.obstacle):
         return obstacle
     kind = call.x.device.type
-    return None if kind in ("cpu", "cuda", "meta") else f"{kind} takes the formula"
+    return None if kind in ("cpu", "cuda", "meta") else f"on {kind} the formula is used"
 
 
 def _recompute_refuses(call: LinearCall) -> str | None:
@@ -46,7 +46,7 @@ def _recompute_refuses(call: LinearCall) -> str | None:
 
 
 def _edges_refuses(call: LinearCall) -> str | None:
-    return _lean_refuses(call) or (None if call.basis.per_edge else "the basis has tensors for all outputs in common")
+    return _lean_refuses(call) or (None if call.basis.per_edge else "the basis has tensors that all outputs share")
 
 
 def _recompute(call: LinearCall) -> Tensor:
@@ -79,7 +79,7 @@ def _never(call: LinearCall | ConvCall) -> None:
 
 
 _REBUILT = "eager: the basis is rebuilt, not kept"
-_FORMULA = "the formula in plain torch, which everything can look into"
+_FORMULA = "the formula in plain torch, which can be traced and transformed"
 
 LINEAR_PATHS: tuple[Path[LinearCall], ...] = (
     Path("recompute", _REBUILT, _recompute_refuses, _recompute),

@@ -1,8 +1,8 @@
-"""The two products of rows with the weight, by the faster of PyTorch's two libraries for them.
+"""The two products of rows with the weight, by the faster of PyTorch's two libraries.
 
-On CPUs PyTorch gives matrix products to MKL and convolutions to oneDNN. MKL takes a slow code path on AMD processors;
-there a convolution whose kernel covers the whole row is the same sum, up to twice as fast
-(`benchmarks/products.py`). It rounds about twice as much, 6e-7 relative against 3e-7 in float32.
+On CPUs PyTorch computes matrix products with MKL and convolutions with oneDNN. On AMD processors MKL takes a slow code
+path. There a convolution whose kernel covers the whole row gives the same sum, up to twice as fast
+(`benchmarks/products.py`). Its rounding error is about twice as large: 6e-7 relative against 3e-7 in float32.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.grad import conv2d_input
 
 LEAST = 1 << 24
-"""Multiply-adds from which on a convolution is faster."""
+"""Smallest number of multiply-adds for which a convolution is faster."""
 _LEAST_OUTPUTS = 64
 
 
@@ -42,7 +42,7 @@ def rows_gradient(dy: Tensor, weight: Tensor) -> Tensor:
 
 
 def convolution_is_faster(rows: Tensor, weight: Tensor) -> bool:
-    """Whether the products of N rows with a weight [O, C] are better made as convolutions."""
+    """Whether the products of N rows with a weight [O, C] are faster as convolutions."""
     return (
         rows.shape[0] * weight.numel() >= LEAST
         and weight.shape[0] >= _LEAST_OUTPUTS
@@ -54,7 +54,7 @@ def convolution_is_faster(rows: Tensor, weight: Tensor) -> bool:
 
 @lru_cache
 def slow_products() -> bool:
-    """Whether MKL multiplies matrices on an AMD processor, and oneDNN is there."""
+    """Whether MKL multiplies matrices on an AMD processor, and oneDNN is available."""
     if not (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()):
         return False
     cpuinfo = Path("/proc/cpuinfo")

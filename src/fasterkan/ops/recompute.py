@@ -1,4 +1,4 @@
-"""The lean operation of a layer: keeps the input only and rebuilds the basis in row chunks."""
+"""The lean operation of a layer: it keeps only the input, and computes the basis again in chunks of rows."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from .product import rows_gradient, rows_product
 from .reference import kan_linear_reference
 
 KEEP_BYTES = 4 << 20
-"""A basis [N, I, K] up to this size is kept for the backward, with what its derivative needs: cheap to hold, and it
-need not be rebuilt."""
+"""A basis [N, I, K] up to this size is kept for the backward, with the tensors that its derivative needs: it takes
+little memory, and is not computed twice."""
 
 CHUNK_BYTES = {"cpu": 4 << 20, "cuda": 64 << 20}
-"""Bytes of one chunk's basis [rows, I, K] by device type, others as "cuda"; `benchmarks/chunk_size.py` measures it."""
+"""Bytes of one chunk's basis [rows, I, K] by device type (others as "cuda"), from `benchmarks/chunk_size.py`."""
 
 
 def kan_linear_recompute(z: Tensor, weight: Tensor, bias: Tensor | None, basis: Basis, params: Params) -> Tensor:
-    """Return what `kan_linear_reference` returns, in O(N I + chunk I K) memory instead of O(N I K).
+    """Return the result of `kan_linear_reference`, in O(N I + chunk I K) memory instead of O(N I K).
 
     Args:
         z: normalised input [..., I], float32 or float64.
         weight: [O, I, K].
         bias: [O] or None.
         basis: the family of functions.
-        params: its tensors.
+        params: the basis' tensors.
     """
     if z.dim() == 2:
         return lean(_RowChunks(basis), z, weight, bias, params)
@@ -39,7 +39,7 @@ def kan_linear_recompute(z: Tensor, weight: Tensor, bias: Tensor | None, basis: 
 
 @dataclasses.dataclass(frozen=True)
 class _RowChunks:
-    """A `LeanOperation` on rows z [N, I], whose basis [N, I, K] is made and forgotten chunk after chunk of rows."""
+    """A `LeanOperation` on rows z [N, I]; the basis [N, I, K] exists for one chunk of rows at a time."""
 
     basis: Basis
 
@@ -68,7 +68,7 @@ class _RowChunks:
         return y, kept
 
     def _kept(self, phi: Tensor, saved: tuple[Tensor, ...], params: Params, needs: Needs) -> tuple[Tensor, ...]:
-        """What of a small basis is kept for the gradients that are needed."""
+        """The tensors of a small basis that are kept for the needed gradients."""
         if phi.numel() * phi.element_size() > KEEP_BYTES:
             return ()
         if needs["z"] or any(needs[k] for k in params):
@@ -85,7 +85,7 @@ class _RowChunks:
         dtype: torch.dtype,
         needs: Needs,
     ) -> dict[str, Tensor]:
-        """Their sums over chunks of rows are float32 or more."""
+        """Sums over chunks of rows are computed in float32 or more."""
         wrt = frozenset(k for k in ("z", *params) if needs[k])
         w = weight.flatten(1).to(dtype)  # [O, I*K]
         dz = torch.empty_like(z) if needs["z"] else None
@@ -111,7 +111,7 @@ class _RowChunks:
 
 
 def _add_product(total: Tensor | None, a: Tensor, b: Tensor, dtype: torch.dtype) -> Tensor:
-    """total + a @ b, in place from the second call on; `dtype` is that of the total, at least float32."""
+    """total + a @ b, in place after the first call; `dtype` is the dtype of the total, at least float32."""
     if total is None:
         return (a @ b).to(dtype)
     if total.dtype == a.dtype:
@@ -120,11 +120,11 @@ def _add_product(total: Tensor | None, a: Tensor, b: Tensor, dtype: torch.dtype)
 
 
 def _rows_at_once(z: Tensor, weight: Tensor) -> int:
-    """How many rows' basis has at most `CHUNK_BYTES`, or 1."""
+    """The number of rows whose basis has at most `CHUNK_BYTES`; at least 1."""
     budget = CHUNK_BYTES.get(z.device.type, CHUNK_BYTES["cuda"])
     return max(1, budget // max(1, weight.shape[1] * weight.shape[2] * z.element_size()))
 
 
 def _slices(z: Tensor, step: int) -> Iterator[slice]:
-    """The rows of z in slices of so many."""
+    """The rows of z in slices of `step` rows."""
     return (slice(start, start + step) for start in range(0, z.shape[0], step))

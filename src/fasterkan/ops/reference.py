@@ -1,4 +1,4 @@
-"""The equation, y[n, o] = sum_ik W[o, i, k] phi_k(z[n, i]) + b[o], in plain torch: what autograd and compilers see."""
+"""The formula y[n, o] = sum_ik W[o, i, k] phi_k(z[n, i]) + b[o] in plain torch, for autograd and compilers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .situation import no_autocast
 
 
 def kan_linear_reference(z: Tensor, weight: Tensor, bias: Tensor | None, basis: Basis, params: Params) -> Tensor:
-    """Return y [..., O] for z [..., I], weight [O, I, K], bias [O] or None; under autocast in its dtype."""
+    """Return y [..., O] for z [..., I], weight [O, I, K], bias [O] or None; autocast sets the dtype."""
     with no_autocast(z):
         phi = basis.evaluate(z, params).to(weight.dtype)  # [..., I, K], [..., O, I, K] with tensors for each edge
     if basis.per_edge:

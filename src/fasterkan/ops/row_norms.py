@@ -1,7 +1,7 @@
-"""LayerNorm and RMSNorm of rows, right to any order of derivative and for numbers up to 1e18 in float32.
+"""LayerNorm and RMSNorm of rows, correct for derivatives of any order and for numbers up to 1e18 in float32.
 
-torch's `layer_norm` treats mean and deviation as constants in its second backward, so that third derivatives come out
-wrong, and its sums of squares overflow in float32 from about 1e17 on.
+torch's `layer_norm` treats mean and deviation as constants in its second backward, so third derivatives are wrong. Its
+sums of squares overflow in float32 from about 1e17 on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from .situation import PLAIN, Situation, fresh, no_autocast
 
 PRESCALE = 2.0**-24
-"""Both norms are scaled by a power of two first: exact, and the squares of 1e18 no longer overflow when summed."""
+"""Both norms first scale by this power of two. This is exact, and the sum of squares of 1e18 does not overflow."""
 
 
 def row_norm(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, *, center: bool) -> Tensor:
@@ -26,7 +26,7 @@ def row_norm(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, *, cent
         weight: [I].
         bias: [I] or None.
         eps: in units of x squared.
-        center: m is the mean of the row (LayerNorm); else 0 (RMSNorm).
+        center: True: m is the mean of the row (LayerNorm); False: m is 0 (RMSNorm).
     """
     situation = Situation.of(x, (weight, bias))
     if situation.compiling:
@@ -56,7 +56,7 @@ def _formula(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, center:
 
 
 def _unit(x: Tensor, eps: float, center: bool) -> tuple[Tensor, Tensor]:
-    """(x - m) / d and PRESCALE / d, d the deviation of the row."""
+    """(x - m) / d and PRESCALE / d, where d is the deviation of the row."""
     scaled = x * PRESCALE
     if center:
         scaled = scaled - scaled.mean(-1, keepdim=True)
@@ -65,7 +65,7 @@ def _unit(x: Tensor, eps: float, center: bool) -> tuple[Tensor, Tensor]:
 
 
 class _RowNorm(torch.autograd.Function):
-    """The fused kernels forward and backward; the formula where the gradient is differentiated again."""
+    """The fused kernels in forward and backward; the formula if the gradient is differentiated again."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, center: bool) -> Tensor:
@@ -96,7 +96,7 @@ class _RowNorm(torch.autograd.Function):
 def _formula_grads(
     x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, center: bool, dz: Tensor, needs: tuple[bool, ...]
 ) -> tuple[Tensor | None, ...]:
-    """The gradients by differentiating the formula: with a graph of their own, or batched by a transform."""
+    """The gradients of the formula by autograd, with their own graph or batched by a transform."""
     again = torch.is_grad_enabled()
     with torch.enable_grad():
         x, weight = fresh(x, needs[0], graph=again), fresh(weight, needs[1], graph=again)

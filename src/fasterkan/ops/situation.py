@@ -1,4 +1,4 @@
-"""Who is looking at a call (a compiler, a transform, forward mode, nobody), and in which autocast."""
+"""The situation of a call: traced by a compiler, under a transform, in forward mode or plain; and its autocast."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _AUTOCAST_DEVICES = frozenset(
     for kind in ("cpu", "cuda", "xpu", "mps", "hpu", "maia", "mtia", "xla", private_backend())
     if torch.amp.is_autocast_available(kind)
 )
-"""Device types that have an autocast; asked once, since torch.compile cannot trace the question before PyTorch 2.12."""
+"""Device types with autocast, computed once: before PyTorch 2.12 torch.compile cannot trace the function for this."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Situation:
-    """What decides the path: is somebody tracing or transforming the call?"""
+    """The facts that decide the path: whether the call is traced, transformed or in forward mode."""
 
     compiling: bool = False
-    """torch.compile, torch.export or torch.jit.trace is looking."""
+    """torch.compile, torch.export or torch.jit.trace is tracing the call."""
     transformed: bool = False
     """A torch.func transform (grad, vmap, jvp, ...) is active."""
     dual: bool = False
@@ -40,11 +40,11 @@ class Situation:
 
     @classmethod
     def of(cls, x: Tensor, others: Iterable[Tensor | None] = ()) -> Situation:
-        """Look at the call at hand.
+        """Return the situation of the present call.
 
         Args:
-            x: what the call is about.
-            others: what else it may be differentiated by; looked at only where forward mode is active.
+            x: the input of the call.
+            others: other tensors that may have derivatives; they are checked only if forward mode is active.
         """
         if torch.compiler.is_compiling() or torch.jit.is_tracing():
             return _COMPILING
@@ -58,7 +58,7 @@ class Situation:
 
     @property
     def obstacle(self) -> str | None:
-        """Why only the formula itself may be computed; None in a plain eager call."""
+        """The reason why only the formula may be computed; None in a plain eager call."""
         if self is PLAIN:
             return None
         if self.compiling:
@@ -73,7 +73,7 @@ _COMPILING, _TRANSFORMED, _DUAL = Situation(compiling=True), Situation(transform
 
 
 def no_autocast(x: Tensor) -> AbstractContextManager[Any]:
-    """Return a context without autocast on x's device; entering it costs nothing where autocast is off already."""
+    """Return a context without autocast on x's device; it costs nothing if autocast is already off."""
     return _NOTHING if autocast_dtype(x) is None else torch.autocast(x.device.type, enabled=False)
 
 
@@ -81,7 +81,7 @@ _NOTHING: AbstractContextManager[Any] = nullcontext()
 
 
 def autocast_dtype(x: Tensor) -> torch.dtype | None:
-    """Return the dtype of autocast on x's device, None where it is off or the device (meta, say) has none."""
+    """Return the dtype of autocast on x's device; None if it is off, or if the device (such as meta) has none."""
     if not torch.compiler.is_compiling() and not autocast_is_active():
         return None
     kind = x.device.type
@@ -91,5 +91,5 @@ def autocast_dtype(x: Tensor) -> torch.dtype | None:
 
 
 def fresh(x: Tensor, need: bool, *, graph: bool) -> Tensor:
-    """Return x under another identity: connected to x's own graph, or a leaf that requires gradients if `need`."""
+    """Return an alias of x: connected to x's own graph, or a leaf that requires gradients if `need`."""
     return x.view_as(x) if graph else x.detach().requires_grad_(need)
