@@ -1,4 +1,4 @@
-"""Networks side by side: drawn, fitted together, thinned out by held-out error."""
+"""Networks that are fitted in parallel: drawn at random, fitted together, the worse ones dropped by held-out error."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from .levenberg_marquardt import Lanes, Why, minimise
 from .objective import Misfit, Penalised
 
 MOST_PARAMETERS = 3000
-"""Parameters up to which Levenberg-Marquardt is used: its matrix is then 72 MB, a step takes about a second on one
-core (P^3 / 3 for the solution, N P^2 for the matrix of N rows); beyond, L-BFGS, whose step costs one gradient."""
+"""Largest number of parameters for Levenberg-Marquardt. Its matrix then has 72 MB, and a step takes about a second on
+one core (P^3 / 3 for the solution, N P^2 for the matrix of N rows). Above it L-BFGS is used; its step costs one
+gradient."""
 
 
 @dataclasses.dataclass
 class Candidate:
-    """A float64 network on its way, and how good it is: mean losses of targets of variance 1, what each output adds."""
+    """A float64 network during the fit, and its mean losses: one part per output, for targets of variance 1."""
 
     net: nn.Module
     start: int
@@ -35,31 +36,31 @@ class Candidate:
 
     @property
     def score(self) -> float:
-        """What the choice goes by: the loss on rows held out, else on the fitted ones; infinite instead of NaN."""
+        """The loss that decides the choice: on held-out rows, else on fitted rows; NaN counts as infinite."""
         score = sum(self.train if self.held_out is None else self.held_out)
         return score if math.isfinite(score) else math.inf
 
     def copy(self, smoothness: float | None = None) -> Candidate:
-        """Return one with a network of its own, and another smoothness perhaps."""
+        """Return a candidate with a copy of the network, and another smoothness if one is given."""
         strength = self.smoothness if smoothness is None else smoothness
         return dataclasses.replace(self, net=copy.deepcopy(self.net), smoothness=strength)
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What candidates are fitted to: misfits for networks of a shape, and the data that sets feature norms."""
+    """The problem to fit: functions that make the misfit for networks of a shape, and the data for feature norms."""
 
     fitted: Callable[[FlatNet], Misfit]
     held_out: Callable[[FlatNet], Misfit] | None
     points: Tensor | None
-    """[N, I], float64: sets the feature norms; None leaves them."""
+    """[N, I], float64, sets the feature norms; with None the norms do not change."""
     sparsity: float = 0.0
-    """Strength of that penalty."""
+    """Strength of the sparsity penalty."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """When a phase ends."""
+    """The limits that end a phase."""
 
     iterations: int
     tolerance: float
@@ -68,9 +69,9 @@ class Limits:
 
 
 def draw(net: nn.Module, start: int, seed: int, *, norms: bool) -> None:
-    """Give a network new random weights by a seed of its own, in place; nothing global is changed.
+    """Give a network new random weights from its own seed, in place; no global state is changed.
 
-    With `norms` the feature norms become as new too. What is frozen stays as it is.
+    With `norms` the feature norms are reset too. Frozen parameters and buffers do not change.
     """
     with torch.random.fork_rng(devices=[]), frozen_kept(net):
         torch.manual_seed((seed * 1_000_003 + start) % 2**63)
@@ -82,26 +83,26 @@ def draw(net: nn.Module, start: int, seed: int, *, norms: bool) -> None:
 
 
 def check_dependence(candidates: Sequence[Candidate], task: Task) -> None:
-    """Raise ValueError if residuals that are not 0 do not change with any parameter of the first candidates."""
+    """Raise ValueError if the residuals are not 0 but do not depend on the parameters of the first candidates."""
     for candidate in candidates[:2]:
         flat = FlatNet(candidate.net)
         theta, constants, misfit = flat.theta([candidate.net]), flat.constants([candidate.net]), task.fitted(flat)
         slope = misfit.gradient if flat.size > MOST_PARAMETERS else misfit.normal
         if bool(slope(theta, constants)[1].any()) or float(misfit.value(theta, constants)) == 0:
             return
-    raise ValueError("fit: the residual does not depend on the net that it is given; use its argument")
+    raise ValueError("fit: the residual does not depend on the net that it is given; compute it with its argument")
 
 
 def fit_side_by_side(
     candidates: Sequence[Candidate], task: Task, limits: Limits, *, halving: Sequence[int] = ()
 ) -> tuple[list[Candidate], Why, int]:
-    """Fit candidates of one shape together and return them, the best first, why it ended, and the iterations.
+    """Fit candidates of one shape together; return them with the best first, why the fit ended, and the iterations.
 
     Args:
-        candidates: the networks; changed.
-        task: what they are fitted to.
-        limits: when to end.
-        halving: after so many iterations each, the worse half is let go.
+        candidates: the networks; they are changed.
+        task: the problem to fit.
+        limits: the limits that end the fit.
+        halving: numbers of iterations; after each of them the worse half is dropped.
     """
     flat = FlatNet(candidates[0].net)
     nets = [c.net for c in candidates]
@@ -175,7 +176,7 @@ def _one_gradient(objective: Penalised, lane: Tensor, theta: Tensor) -> tuple[Te
 
 
 def _measure(candidates: Sequence[Candidate], objective: Penalised, held_out: Misfit | None, theta: Tensor) -> None:
-    """Write down the losses of the candidates."""
+    """Store the losses of the candidates."""
     train = objective.misfits(theta).tolist()
     other = [None] * len(train) if held_out is None else held_out.by_output(theta, objective.constants).tolist()
     for candidate, mine, out in zip(candidates, train, other, strict=True):

@@ -1,4 +1,4 @@
-"""fk.fit: a second-order fit for small networks, to a table or to equations."""
+"""fk.fit: a second-order fit of small networks to a table or to equations."""
 
 from __future__ import annotations
 
@@ -49,52 +49,57 @@ def fit(
 ) -> FitResult:
     """Fit a small network, in place, by Levenberg-Marquardt in float64: to a table X, y, or to equations.
 
-    Several starts are fitted side by side on the coarsest grid and thinned out by their error on rows held out; the
-    best goes on with several strengths of smoothness, then from grid to finer grid as long as the held-out error
-    falls; at the end it is fitted to all rows. The targets are brought to variance 1 inside and the last layer is
-    scaled back. Feature norms are set by X and frozen. The network keeps its dtype and device; parameters that are
-    frozen (`requires_grad_(False)`) and buffers such as BatchNorm's stay exactly as they are.
+    Several random starts are fitted in parallel on the coarsest grid, and the worse ones are dropped by their error on
+    held-out rows. The best start continues with several strengths of smoothness. Then the grid is refined as long as
+    the held-out error falls. At the end the network is fitted to all rows. Inside the fit the targets have variance 1;
+    afterwards the last layer is scaled back. Feature norms are set from X and frozen. The network keeps its dtype and
+    device. Frozen parameters (`requires_grad_(False)`) and buffers such as those of BatchNorm do not change.
 
     Args:
-        net: a KAN, a KANLinear, or any module whose rows do not depend on each other; small (a few thousand
-            parameters). Above `fasterkan.fitting.MOST_PARAMETERS` of them L-BFGS takes over.
-        X: [N, I], a tensor or an array. With `residual`, points of the domain that set the feature norms.
-        y: [N] or [N, M]; for loss "logistic" probabilities or 0 and 1, the network's outputs being logits.
-        residual: instead of y: fn(net) -> residuals of any shape, or a list of (fn, points) or (fn, points, weight)
-            with fn(net, x) -> [n] or [n, M] for points x [n, I], each row depending on its own point only: many times
-            faster. net is then a float64 copy: give points in float64; differentiate with `torch.func`. The loss is
-            the mean over each function's residuals, summed over functions times their weights.
-        weights: of the rows, [N], not negative; a row of weight 0 might as well not be there.
+        net: a KAN, a KANLinear, or any module that computes each row independently. It should be small (a few thousand
+            parameters). Above `fasterkan.fitting.MOST_PARAMETERS` parameters L-BFGS is used.
+        X: [N, I], a tensor or an array. With `residual`, it holds points of the domain, which set the feature norms.
+        y: [N] or [N, M]. For loss "logistic", y holds probabilities (or 0 and 1), and the network's outputs are logits.
+        residual: equations instead of y: fn(net) -> residuals of any shape, or a list of (fn, points) or (fn, points,
+            weight) with fn(net, x) -> [n] or [n, M] for points x [n, I]. In a list each row must depend on its own
+            point only; this form is many times faster. In both forms net is a float64 copy: give points in float64, and
+            differentiate with `torch.func`. The loss is the mean over the residuals of each function, times its weight,
+            summed over the functions.
+        weights: weights of the rows, [N], not negative; a row of weight 0 is left out.
         loss: "squared", "huber", "logistic", or an object such as `Huber(0.1)`
             (`from fasterkan.fitting import Huber`).
-        delta: of "huber", in units of y; default a tenth of y's interquartile range (with `residual`: 1).
-        starts: how many random networks compete; the first is not the given one. 0: only the network as it is, on its
-            own grid, its weights being the start: to go on after pruning, say.
-        grids: counts of the bases to go through, increasing ((3, 6, 12), of grid_size, num_grids, degree or
-            num_frequencies); the network ends with one of them, `result.grid`. "auto": the network's own count and its
-            halves down to 3. None: its own only.
-        smoothness: strength of the penalty on mean f''^2 of the edges, their grids' range being [-1, 1] and y of
-            variance 1. "auto" chooses it on rows held out (with `residual`: 0).
-        sparsity: strength of a penalty on the size of each edge, which switches edges off; 0.001 to 0.1 are usual.
-        held_out: fraction of the rows on which choices are made, 0 to 0.5; tables of fewer than 10 different rows hold
-            out none. With `residual`: further equations of the same form, or a fraction, which means none.
-        polish: fit the chosen network to all rows at the end, until the loss falls no further.
-        seed: of starts and of the choice of rows; the same seed gives the same network, unless the clock cut it.
-        seconds: time that may be used; the best so far is kept. None: no limit.
-        iterations: of each phase at most; a phase ends before if the loss stops falling.
-        progress: a bar on stderr; None: if it is a terminal.
-        observer: hears of the fit instead.
+        delta: the delta of "huber", in units of y; default a tenth of the interquartile range of y (with `residual`:
+            1).
+        starts: number of networks with new random weights that compete; the present weights of net are not used. With
+            0, the fit continues from the present weights on the present grid, for example after pruning.
+        grids: counts of the bases, increasing, such as (3, 6, 12), for grid_size, num_grids, degree or num_frequencies.
+            The network ends with one of them, `result.grid`. "auto" takes the network's own count and its halves down
+            to 3. None takes its own count only.
+        smoothness: strength of the penalty on the mean f''^2 of the edges, for grids scaled to [-1, 1] and y scaled to
+            variance 1. "auto" chooses it on held-out rows (with `residual` it is 0).
+        sparsity: strength of a penalty on the size of each edge, which switches edges off. Usual values are 0.001 to
+            0.1.
+        held_out: fraction of the rows, 0 to 0.5, that is used for all choices and not fitted. Tables of fewer than 10
+            different rows hold out none. With `residual`: further equations of the same form; a fraction then holds out
+            none.
+        polish: at the end, fit the chosen network to all rows until the loss stops falling.
+        seed: seed of the starts and of the held-out rows. The same seed gives the same network, unless `seconds` ended
+            the fit.
+        seconds: time limit; the best network so far is kept. None means no limit.
+        iterations: most iterations of each phase; a phase ends earlier if the loss stops falling.
+        progress: whether to show a bar on stderr; with None, only if stderr is a terminal.
+        observer: receives the events of the fit; there is no bar then.
 
     Returns:
-        What was tried and found, and why it stopped; `result.net` is net.
+        A summary: what was tried, the errors, and why the fit stopped. `result.net` is net.
 
     Raises:
-        TypeError, ValueError: tables that hold NaN or infinity (row and column are named), shapes that do not fit,
-            arguments outside their domains, a network whose outputs are not finite or whose dtype is too small for
-            what was fitted, residuals that do not depend on the net they are given. The network is then as it was.
-        RuntimeError: feature norms that are not calibrated, and no points to do it with.
+        TypeError, ValueError: a table holds NaN or infinity (row and column are named), shapes do not match, an
+            argument lies outside its domain, the network's outputs are not finite, its dtype cannot hold the fitted
+            numbers, or the residuals do not depend on the net. The network is then unchanged.
+        RuntimeError: a feature norm is not calibrated, and there are no points to calibrate it.
 
-    Source: Levenberg (1944), Marquardt (1963); grids from coarse to fine as Liu et al., KAN (arXiv 2404.19756).
+    Source: Levenberg (1944), Marquardt (1963); grids from coarse to fine as in Liu et al., KAN (arXiv 2404.19756).
 
     Example:
         >>> x = torch.rand(500, 2) * 2 - 1
@@ -146,7 +151,7 @@ def fit(
 def _plan(
     net: nn.Module, grids: Grids, starts: int, seed: int, smoothness: object, iterations: int, *, equations: bool
 ) -> Plan:
-    """The plan, checked."""
+    """The plan from the checked arguments."""
     if not isinstance(net, nn.Module):
         raise TypeError(f"fit: net must be a torch module such as fk.KAN([2, 5, 1]), got {type(net).__name__}")
     if not any(p.requires_grad for p in net.parameters()):

@@ -1,4 +1,4 @@
-"""A network as a function of one flat vector: its learned numbers in float64, side by side for several networks."""
+"""A network as a function of one flat vector of its learned numbers in float64, for several networks in parallel."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class FlatNet:
     """The learned parameters of a network as one vector theta [P]; buffers and frozen parameters are constants.
 
     Args:
-        net: the network; a float64 copy in evaluation mode is kept, the network itself is left alone.
+        net: the network. A float64 copy in evaluation mode is stored; the network itself does not change.
 
     Attributes:
-        net: the copy, as `torch.func.functional_call` wants it.
+        net: the copy, for `torch.func.functional_call`.
         size: P.
     """
 
@@ -29,7 +29,7 @@ class FlatNet:
         self.size = sum(self.sizes)
 
     def start_of(self, name: str) -> int | None:
-        """Return where a parameter begins in theta; None if it is not learned."""
+        """Return the index in theta at which a parameter begins; None if it is not learned."""
         return sum(self.sizes[: self.names.index(name)]) if name in self.names else None
 
     def theta(self, nets: Sequence[nn.Module]) -> Tensor:
@@ -64,5 +64,5 @@ class FlatNet:
 
 
 def exact_copy(net: nn.Module) -> nn.Module:
-    """Return a copy in float64 and evaluation mode, which the fit may change as it likes."""
+    """Return a copy in float64 and evaluation mode, which the fit may change."""
     return copy.deepcopy(net).double().eval()

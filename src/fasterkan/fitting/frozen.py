@@ -1,4 +1,4 @@
-"""What a fit leaves exactly as it was given: frozen parameters, other modules' buffers, the norms of frozen layers."""
+"""The parts that a fit does not change: frozen parameters, buffers of other modules, norms of frozen layers."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ..nn.layer import KANLayer
 
 
 def is_free(layer: KANLayer) -> bool:
-    """If the weight and all parameters of the basis are learned: the basis may then become another."""
+    """Whether the weight and all parameters of the basis are learned; only then may the basis be replaced."""
     own = (getattr(layer, name) for name in layer.basis_tensors())
     return layer.weight.requires_grad and all(t.requires_grad for t in own if isinstance(t, nn.Parameter))
 
 
 def held_norms(net: nn.Module) -> list[FeatureScaling]:
-    """Return the calibrated norms of layers that are not free: moving one would need another weight."""
+    """Return the calibrated norms of layers that are not free; moving them would require another weight."""
     layers = (m for m in net.modules() if isinstance(m, KANLayer) and not is_free(m))
     return [m.norm for m in layers if isinstance(m.norm, FeatureScaling) and m.norm.calibrated]
 
 
 @contextmanager
 def frozen_kept(net: nn.Module) -> Iterator[None]:
-    """Put back at the end what is frozen: parameters, buffers, held norms; not free layers' grids, nor other norms."""
+    """Restore frozen parameters, buffers and held norms at the end; grids of free layers and other norms may change."""
     held = held_norms(net)
     moving: set[int] = set()
     for module in net.modules():

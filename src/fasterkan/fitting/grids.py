@@ -1,4 +1,4 @@
-"""Coarse to fine: which grids a network goes through, and making a network coarser or finer."""
+"""From coarse to fine: the grids of a fit, and functions that make a network coarser or finer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..nn import KANLinear
 from .frozen import is_free
 
 COARSEST = 3
-"""The first grid that "auto" may go through."""
+"""The smallest count that "auto" may use."""
 
 Grids = Literal["auto"] | Sequence[int] | None
 
@@ -27,12 +27,12 @@ def kan_layers(net: nn.Module) -> list[KANLinear]:
 
 
 def free_layers(net: nn.Module) -> list[KANLinear]:
-    """Return those of them that may get another grid: nothing of the edges' functions is frozen."""
+    """Return the layers that may get another grid: no parameter of their edges' functions is frozen."""
     return [layer for layer in kan_layers(net) if is_free(layer)]
 
 
 def count_field(basis: Basis) -> str | None:
-    """Return the field that counts a family's functions ("grid_size", say), None where it has no such field."""
+    """Return the field that counts a family's functions, such as "grid_size"; None if it has no such field."""
     fields = {f.name for f in dataclasses.fields(basis)}
     own_points = getattr(basis, "grid", None) is not None or getattr(basis, "knots", None) is not None
     names = ("grid_size", "num_grids", "num_frequencies", "degree")
@@ -40,7 +40,7 @@ def count_field(basis: Basis) -> str | None:
 
 
 def count_of(net: nn.Module) -> int | None:
-    """Return the one count that all layers have, frozen ones left out; None if there is no such count."""
+    """Return the count that all layers (except frozen ones) share; None if there is no such count."""
     found = set()
     for layer in free_layers(net):
         field = count_field(layer.basis)
@@ -49,12 +49,13 @@ def count_of(net: nn.Module) -> int | None:
 
 
 def resolve_grids(net: nn.Module, grids: Grids) -> tuple[int | None, ...]:
-    """Return the counts to go through, coarse to fine; (None,) is the network as it is.
+    """Return the counts of the grids, from coarse to fine; (None,) stands for the present grid.
 
     "auto" halves the network's own count as long as it is at least `COARSEST`: 20 gives 5, 10, 20.
 
     Raises:
-        TypeError, ValueError: counts that are no whole numbers or do not increase, or a network that has no one count.
+        TypeError, ValueError: the counts are not whole numbers or do not increase, or the layers do not share one
+            count.
     """
     own = count_of(net)
     if grids is None or (grids == "auto" and own is None):
@@ -74,16 +75,16 @@ def resolve_grids(net: nn.Module, grids: Grids) -> tuple[int | None, ...]:
         raise ValueError(f"fit: grids must be one or more counts that increase, got {tuple(grids)}")
     if own is None:
         raise ValueError(
-            "fit: grids need layers whose bases have one count of functions in common (grid_size, num_grids, degree or "
+            "fit: grids need layers whose bases share one count of functions (grid_size, num_grids, degree or "
             "num_frequencies), and no grid or knots given point by point; leave grids out"
         )
     return tuple(counts)
 
 
 def coarsen(net: nn.Module, count: int) -> None:
-    """Give every layer the basis of this count and new, empty weights, in place; `reset_parameters` draws them.
+    """Give every layer the basis with this count and new weights, in place; `reset_parameters` draws them later.
 
-    Frozen layers stay as they are.
+    Frozen layers do not change.
     """
     for layer in free_layers(net):
         field = count_field(layer.basis)
@@ -97,17 +98,19 @@ def coarsen(net: nn.Module, count: int) -> None:
 
 
 def refine(net: nn.Module, count: int) -> None:
-    """Give every layer the finer basis of this count, keeping its functions, in place; frozen ones stay."""
+    """Give every layer the finer basis with this count, keeping its functions, in place; frozen ones do not change."""
     with torch.no_grad():
         for layer in free_layers(net):
             layer.refine(count)
 
 
 def take_over(net: nn.Module, fitted: nn.Module) -> None:
-    """Give `net` the bases and all numbers of `fitted`, a copy of it with other grids perhaps, rounded to its dtype.
+    """Give `net` the bases and all numbers of `fitted`, rounded to the dtype of `net`.
+
+    `fitted` is a copy of `net`; its grids may differ.
 
     Raises:
-        ValueError: a number is too large for that dtype; `net` is then as it was.
+        ValueError: a number is too large for this dtype; `net` is then unchanged.
     """
     learned = {name for name, p in fitted.named_parameters() if p.requires_grad}
     dtypes = {name: tensor.dtype for name, tensor in net.state_dict().items()}

@@ -1,4 +1,4 @@
-"""L-BFGS for one network, where the matrix of Levenberg-Marquardt would be too large."""
+"""L-BFGS for one network, for cases where the matrix of Levenberg-Marquardt would be too large."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def minimise_by_gradient(
     out_of_time: Callable[[], bool],
     on_step: Callable[[int, float], None],
 ) -> tuple[Tensor, Why, int]:
-    """Return theta [P] with a smaller objective, why it ended, and the iterations.
+    """Return theta [P] with a smaller objective, why the optimisation ended, and the number of iterations.
 
     Args:
         objective: theta [P] -> (value [1], gradient [1, P]).
-        theta: where to start; not changed.
-        iterations: of L-BFGS at most, each with about one gradient.
-        tolerance: it is done when the objective fell by less than this fraction in `PATIENCE` iterations.
-        out_of_time: asked before each iteration.
-        on_step: told after each iteration.
+        theta: the start; it is not changed.
+        iterations: most iterations of L-BFGS, each with about one gradient.
+        tolerance: the optimisation ends when the objective falls by less than this fraction in `PATIENCE` iterations.
+        out_of_time: called before each iteration; True ends the optimisation.
+        on_step: called after each iteration.
 
     Source: torch.optim.LBFGS, a maintained optimiser, with its strong Wolfe line search and 50 pairs.
     """

@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt for several networks of one shape side by side, each with a damping of its own."""
+"""Levenberg-Marquardt for several networks of one shape in parallel, each with its own damping."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import torch
 from torch import Tensor
 
 TRIES = 10
-"""Dampings tried for one step before a network is left where it is."""
+"""Number of dampings that are tried for one step before a network stops."""
 PATIENCE = 5
-"""Iterations over which progress is judged."""
+"""Number of iterations over which progress is measured."""
 SHALLOW = 1e-10
-"""Least scale of a variable, over the largest: one that the objective hardly sees (of a unit that is 0 everywhere, say)
-would else be thrown far away."""
+"""Smallest scale of a variable, relative to the largest. Without it, a variable with almost no effect on the objective
+(for example of a node that is 0 everywhere) would get a huge step."""
 LARGEST_NUMBER = 1e18
-"""Of a variable: float32 can hold it, and the last layer's when it is scaled back."""
+"""Largest size of a variable. float32 can hold it, also in the last layer after it is scaled back."""
 FLOOR = 1e-31
-"""A loss below this is rounding, for targets of variance 1."""
+"""A loss below this value is rounding error, for targets of variance 1."""
 
 Why = Literal["converged", "iterations", "time"]
 
 
 class Objective(Protocol):
-    """A sum of squares, or what Gauss-Newton makes of one, for the networks `lanes` of those fitted."""
+    """A sum of squares, or a loss with a Gauss-Newton approximation, for the networks with the indices `lanes`."""
 
     def value(self, theta: Tensor, lanes: Tensor) -> Tensor:
         """Return the objective [S] at theta [S, P]."""
 
     def normal(self, theta: Tensor, lanes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a Gauss-Newton matrix [S, P, P], symmetric and not negative, and the gradient [S, P]."""
+        """Return a Gauss-Newton matrix [S, P, P], symmetric and positive semidefinite, and the gradient [S, P]."""
 
 
 @dataclasses.dataclass
 class Lanes:
-    """Where S networks stand: theta [S, P], and for each its objective, damping, its growth, and if it goes on."""
+    """The state of S networks: theta [S, P]; for each its objective, its damping and growth, and whether it runs."""
 
     theta: Tensor
     value: Tensor
@@ -48,7 +48,7 @@ class Lanes:
 
     @classmethod
     def at(cls, theta: Tensor, objective: Objective) -> Lanes:
-        """Start at theta [S, P]; a network whose objective is not finite is out at once."""
+        """Start at theta [S, P]; a network whose objective is not finite does not run."""
         count = len(theta)
         value = objective.value(theta, torch.arange(count, device=theta.device))
         value = torch.where(torch.isfinite(value), value, torch.inf)
@@ -56,7 +56,7 @@ class Lanes:
         return cls(theta.clone(), value, 1e-2 * ones, 2 * ones, torch.zeros_like(theta), torch.isfinite(value))
 
     def keep(self, lanes: Tensor) -> Lanes:
-        """Return these networks alone."""
+        """Return the state of these networks only."""
         picked = {
             f.name: getattr(self, f.name)[lanes].clone() for f in dataclasses.fields(self) if f.name != "iterations"
         }
@@ -72,21 +72,21 @@ def minimise(
     out_of_time: Callable[[], bool],
     on_step: Callable[[Lanes], None],
 ) -> Why:
-    """Make each network's objective small, in place.
+    """Minimise the objective of each network, in place.
 
-    A step solves (A + damping * D) d = g in float64, D the largest diagonal of A so far (the variables' own scales),
-    and is kept where the objective falls; the damping follows the ratio of the fall to the predicted one.
+    A step solves (A + damping * D) d = g in float64. D is the largest diagonal of A so far, which scales the variables.
+    A step is kept if the objective falls. The damping follows the ratio of the fall to the predicted fall.
 
     Args:
-        objective: what is made small.
-        lanes: where the networks stand; changed.
-        iterations: Jacobians at most.
-        tolerance: a network is done when its objective fell by less than this fraction in `PATIENCE` iterations.
-        out_of_time: asked before each iteration.
-        on_step: told after each iteration.
+        objective: the objective to minimise.
+        lanes: the state of the networks; it is changed.
+        iterations: largest number of Jacobians.
+        tolerance: a network stops when its objective falls by less than this fraction in `PATIENCE` iterations.
+        out_of_time: called before each iteration; True ends the loop.
+        on_step: called after each iteration.
 
     Returns:
-        Why it ended.
+        The reason why it ended.
 
     Source: Marquardt (1963); Nielsen, Damping parameter in Marquardt's method (1999).
     """
@@ -107,7 +107,7 @@ def minimise(
 
 
 def _step(objective: Objective, lanes: Lanes) -> None:
-    """One Jacobian for each active network, and the first damping that makes its objective fall."""
+    """Compute one Jacobian for each active network, and take the first damping with which its objective falls."""
     index = lanes.active.nonzero().squeeze(-1)
     matrix, gradient = objective.normal(lanes.theta[index], index)
     diagonal = matrix.diagonal(dim1=-2, dim2=-1)
@@ -141,7 +141,7 @@ def _step(objective: Objective, lanes: Lanes) -> None:
 
 
 def _solve(matrix: Tensor, gradient: Tensor, damping: Tensor) -> Tensor:
-    """(A + damping I) d = g for A [S, P, P] of unit diagonal; d = 0 where A is not positive even so."""
+    """Solve (A + damping I) d = g for A [S, P, P] of unit diagonal; d = 0 if the sum is not positive definite."""
     damped = matrix + damping[:, None, None] * torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
     factor, failed = torch.linalg.cholesky_ex(damped)
     step = torch.cholesky_solve(gradient.unsqueeze(-1), factor).squeeze(-1)

@@ -1,4 +1,4 @@
-"""What a fit makes small, for each residual: the loss, its slope and the curvature that Gauss-Newton uses."""
+"""The losses of a fit for each residual: the value, its slope and the curvature that Gauss-Newton uses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LossName = Literal["squared", "huber", "logistic"]
 
 
 class Loss(Protocol):
-    """A loss per element, as Gauss-Newton sees it: value, first derivative and a curvature that is never negative."""
+    """A loss per element for Gauss-Newton: value, first derivative and a curvature that is never negative."""
 
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each element, not negative."""
@@ -38,10 +38,10 @@ class Squared:
 
 @dataclasses.dataclass(frozen=True)
 class Huber:
-    """r^2 / 2 up to |r| = delta, then delta (|r| - delta / 2): rows far off pull with a bounded force.
+    """r^2 / 2 up to |r| = delta, then delta (|r| - delta / 2): the slope is bounded for outliers.
 
     Args:
-        delta: in units of r; for M outputs a tensor [M] too.
+        delta: in units of r; for M outputs it may be a tensor [M].
 
     Source: Huber, Robust estimation of a location parameter (1964); the curvature is that of reweighted least squares.
     """
@@ -60,25 +60,25 @@ class Huber:
 
 @dataclasses.dataclass(frozen=True)
 class Logistic:
-    """log(1 + e^f) - y f: the cross-entropy of a probability y in [0, 1] and the logit f, each output on its own."""
+    """log(1 + e^f) - y f: the cross-entropy of a probability y in [0, 1] and the logit f; outputs are independent."""
 
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         return F.softplus(output) - target * output
 
     def slope_and_curvature(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         p = torch.sigmoid(output)
-        return p - target, (p * (1 - p)).clamp_min(1e-6)  # where p is 0 or 1 to the last digit the step is damped
+        return p - target, (p * (1 - p)).clamp_min(1e-6)  # if p rounds to 0 or 1, the step is damped
 
 
 def resolve_loss(loss: LossName | Loss, delta: float | None) -> Loss | None:
-    """Return the loss that a name stands for, in units of y; objects with the two methods pass.
+    """Return the loss with this name, in units of y; objects with the two methods are returned as they are.
 
     Args:
-        loss: "squared", "huber" or "logistic", or an object of one's own.
-        delta: of "huber"; without it that is None, since the targets choose it.
+        loss: "squared", "huber" or "logistic", or your own object.
+        delta: the delta of "huber". Without it "huber" gives None, because the targets determine delta.
 
     Raises:
-        TypeError, ValueError: the name is not known, delta is not above 0 or belongs to no such loss.
+        TypeError, ValueError: the name is not known, delta is not above 0, or the loss has no delta.
     """
     if delta is not None:
         positive_number("fit", "delta", delta)
@@ -96,21 +96,21 @@ def resolve_loss(loss: LossName | Loss, delta: float | None) -> Loss | None:
 
 
 def can_be_scaled(loss: Loss | None) -> bool:
-    """If targets may be brought to another size: the loss is one of r = output - target whose units are known."""
+    """Whether targets may be scaled: the loss is a function of r = output - target, and its units are known."""
     return loss is None or type(loss) in (Squared, Huber)
 
 
 def scaled_loss(loss: Loss | None, scale: Tensor, targets: Tensor) -> Loss:
-    """Return the loss of targets [N, M] that were divided by scale [M]; None is a Huber loss that they choose."""
+    """Return the loss for targets [N, M] divided by scale [M]; None is the Huber loss with delta from the targets."""
     if loss is None:
         return Huber(spread(targets) / 10)
     return Huber(loss.delta / scale) if type(loss) is Huber else loss
 
 
 def spread(targets: Tensor) -> float:
-    """Return the interquartile range of targets [N, M], all outputs together; the full range, or 1, where it is 0."""
+    """Return the interquartile range of targets [N, M] over all outputs; if it is 0, the full range, or else 1."""
     flat = targets.flatten()
-    if len(flat) > 1_000_000:  # as many as torch.quantile takes, and then some
+    if len(flat) > 1_000_000:  # torch.quantile has a limit above this
         flat = flat[:: -(-len(flat) // 1_000_000)]
     low, high = torch.quantile(flat, flat.new_tensor([0.25, 0.75])).tolist()
     return (high - low) or float(flat.max() - flat.min()) or 1.0

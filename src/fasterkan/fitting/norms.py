@@ -1,4 +1,4 @@
-"""Feature norms during a fit: set by the data, frozen, moved between phases where hidden values have drifted."""
+"""Feature norms during a fit: set from data, frozen, and moved between phases if hidden values have drifted."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from ..nn.statistics import FeatureStatistics
 from .frozen import frozen_kept, held_norms
 
 DRIFT = 0.1
-"""A norm moves when the interval it would choose now differs by more than this fraction of its width at an end."""
+"""A norm moves if one end of its interval for the present data differs by more than this fraction of the width."""
 
 HIDDEN_MARGIN = 0.2
-"""Of the norms of hidden layers: a new row in a corner of the domain sends hidden values beyond all that were fitted;
-there the smooth continuation on the grid is right to many more digits than a straight line beyond its end."""
+"""Margin of the norms of hidden layers. A new row in a corner of the domain gives hidden values outside the range of
+the
+fitted rows. There the smooth continuation on the grid is more accurate by many digits than a straight line beyond the
+end of the grid."""
 
 
 SMALLEST_COLUMN = 1e-12
-"""Size by which base weights are divided at least; beyond, they would leave what the optimiser allows."""
+"""Smallest size by which base weights are divided. With smaller sizes they would exceed the optimiser's limit."""
 
 
 def feature_norms(net: nn.Module) -> list[FeatureScaling]:
@@ -32,7 +34,7 @@ def feature_norms(net: nn.Module) -> list[FeatureScaling]:
 
 
 def give_room(net: nn.Module) -> None:
-    """Let the norms of hidden layers leave a margin of `HIDDEN_MARGIN` or more around the values they see, in place."""
+    """Give the norms of hidden layers a margin of at least `HIDDEN_MARGIN` around their values, in place."""
     for norm in feature_norms(net)[1:]:
         norm.description = dataclasses.replace(norm.description, margin=max(norm.description.margin, HIDDEN_MARGIN))
 
@@ -41,9 +43,9 @@ def give_room(net: nn.Module) -> None:
 def balance_base(net: nn.Module, points: Tensor | None) -> None:
     """Divide the first layer's drawn base weights by the size of each column of the points [N, I].
 
-    The base branch takes x as it is, so that its drawn weights would fit columns of size 1 only. The size is the power
-    of two nearest to sqrt(3) times the root mean square: 1 for a column that is uniform on [-1, 1]. Columns of size 0,
-    or too large for a square mean in float64, keep their weights.
+    The base branch takes x without scaling, so its random weights would suit only columns of size 1. The size is the
+    power of two nearest to sqrt(3) times the root mean square: 1 for a column that is uniform on [-1, 1]. Columns of
+    size 0, or too large for a square mean in float64, keep their weights.
     """
     layer = _first_layer(net)
     if layer is None or points is None or layer.base_weight is None or not layer.base_weight.requires_grad:
@@ -56,7 +58,7 @@ def balance_base(net: nn.Module, points: Tensor | None) -> None:
 
 
 def _first_layer(net: nn.Module) -> KANLinear | None:
-    """The layer that sees the columns themselves."""
+    """The layer that takes the columns directly."""
     if isinstance(net, KAN):
         return _first_layer(net.layers[0])
     if isinstance(net, nn.Sequential):
@@ -65,14 +67,14 @@ def _first_layer(net: nn.Module) -> KANLinear | None:
 
 
 def settle(net: nn.Module, points: Tensor | None, dtype: torch.dtype) -> None:
-    """Set the feature norms by the points [N, I], or move them where values drifted, and freeze them, in place.
+    """Set the feature norms from the points [N, I], or move them if values have drifted; freeze them, in place.
 
-    Norms that move keep the functions as well as the grid allows; the next phase mends the rest. Their numbers are
-    rounded to `dtype`, that of the network which will hold them: what is fitted is then what it will compute. The norm
-    of a frozen layer stays.
+    When a norm moves, the functions are kept as well as the grid allows; the next phase corrects the rest. The numbers
+    of the norms are rounded to `dtype`, the dtype of the network that will hold them. The fitted network and the final
+    one then compute the same. The norm of a frozen layer does not change.
 
     Raises:
-        RuntimeError: a norm is not calibrated, and there are no points.
+        RuntimeError: a norm is not calibrated, and there are no points to calibrate it.
         ValueError: the first norm's numbers do not fit into `dtype`.
     """
     norms = feature_norms(net)
@@ -81,7 +83,7 @@ def settle(net: nn.Module, points: Tensor | None, dtype: torch.dtype) -> None:
     if points is None:
         if not all(norm.calibrated for norm in norms):
             raise RuntimeError(
-                "fit: the feature norms are not calibrated and there are no points to do it with; give the points of "
+                "fit: the feature norms are not calibrated and there are no points for it; give the points of "
                 "the domain as X, fk.fit(net, X, residual=fn), or call net.calibrate(X) before"
             )
     else:
@@ -103,7 +105,7 @@ def settle(net: nn.Module, points: Tensor | None, dtype: torch.dtype) -> None:
 
 
 def _drifted(net: nn.Module, norms: list[FeatureScaling], points: Tensor) -> bool:
-    """If the points, sent through the network, would set a norm elsewhere than it is."""
+    """Whether a norm, set from the points that now reach it, would differ from the present norm."""
     found: dict[int, FeatureStatistics] = {}
 
     def listen(norm: nn.Module, args: tuple[Any, ...]) -> None:
@@ -122,7 +124,7 @@ def _drifted(net: nn.Module, norms: list[FeatureScaling], points: Tensor) -> boo
 
 
 def _moved(layer: KANLayer, statistics: FeatureStatistics) -> bool:
-    """If an end of the interval, seen in the norm's own units, lies more than DRIFT of the width off."""
+    """Whether an end of the interval, in units of the norm, has moved by more than DRIFT of the width."""
     norm = layer.norm
     assert isinstance(norm, FeatureScaling)
     if not statistics.count:

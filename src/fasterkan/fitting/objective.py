@@ -1,4 +1,4 @@
-"""What is made small for several networks: the misfit, over rows or as a whole, and the penalties on their edges."""
+"""The objective of several networks: the misfit, over rows or as a whole, and the penalties on their edges."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Constants = dict[str, Tensor]
 
 
 class Misfit(Protocol):
-    """A mean loss of networks theta [S, P] with constants [S, ...]; `Rows` and `Residual` are two."""
+    """A mean loss of networks theta [S, P] with constants [S, ...]; for example `Rows` or `Residual`."""
 
     def value(self, theta: Tensor, constants: Constants) -> Tensor:
         """Return the loss [S]."""
 
     def by_output(self, theta: Tensor, constants: Constants) -> Tensor:
-        """Return the loss as what each output adds to it, [S, M]; [S, 1] where it has no outputs."""
+        """Return the part of each output in the loss, [S, M]; [S, 1] if there are no separate outputs."""
 
     def normal(self, theta: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
         """Return the Gauss-Newton matrix [S, P, P] and the gradient [S, P]."""
@@ -56,11 +56,11 @@ class Penalised:
     """The misfit of S networks plus the penalties of each: an `Objective` of Levenberg-Marquardt.
 
     Args:
-        misfit: of networks of this shape.
-        flat: the shape.
+        misfit: the misfit of networks of this shape.
+        flat: the shape of the networks.
         nets: S networks, which give the constants and the grids.
-        smoothness: strength of that penalty, [S].
-        sparsity: strength of that penalty, for all of them.
+        smoothness: strength of the smoothness penalty of each network, [S].
+        sparsity: strength of the sparsity penalty, the same for all networks.
     """
 
     def __init__(
@@ -74,13 +74,13 @@ class Penalised:
             self.penalties.append(Sparsity(flat, nets, sparsity))
 
     def keep(self, lanes: Tensor) -> None:
-        """Go on with these networks alone."""
+        """Continue with these networks only."""
         self.constants = self._of(lanes)
         for penalty in self.penalties:
             penalty.keep(lanes)
 
     def misfits(self, theta: Tensor) -> Tensor:
-        """Return the loss without penalties of all networks, as what each output adds to it, [S, M]."""
+        """Return the part of each output in the loss of all networks, without penalties, [S, M]."""
         return self.misfit.by_output(theta, self.constants)
 
     def value(self, theta: Tensor, lanes: Tensor) -> Tensor:

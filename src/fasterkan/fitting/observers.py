@@ -1,4 +1,4 @@
-"""Who watches a fit: it tells, observers show."""
+"""Observers of a fit: the fit sends them events, and they show them."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from .result import FitResult, Phase
 
 
 class FitObserver:
-    """Hears of a fit as it goes; every method does nothing until a subclass says otherwise."""
+    """Receives the events of a fit; every method does nothing unless a subclass overrides it."""
 
     def on_phase_start(self, name: str, grid: int | None, iterations: int) -> None:
-        """A phase begins; it takes at most so many iterations."""
+        """Called when a phase begins; it takes at most `iterations` iterations."""
 
     def on_step(self, iteration: int, loss: float) -> None:
-        """Iteration number `iteration` of the phase, from 1, is done; the best objective so far, y of variance 1."""
+        """Called after an iteration of the phase, counted from 1, with the best objective so far (y has variance 1)."""
 
     def on_phase(self, phase: Phase) -> None:
-        """A phase is done."""
+        """Called when a phase has ended."""
 
     def on_end(self, result: FitResult) -> None:
-        """The fit is over; the network holds the best that was found."""
+        """Called when the fit has ended; the network then has the best parameters that were found."""
 
 
 @contextmanager
 def watching(observer: FitObserver | None, progress: bool | None) -> Iterator[FitObserver]:
-    """Yield the observer that was given, else a bar if `progress`, or None and stderr a terminal; else a silent one."""
+    """Yield the given observer, else a bar if `progress` (None: if stderr is a terminal), else a silent observer."""
     if observer is not None:
         yield observer
         return
@@ -48,7 +48,7 @@ def watching(observer: FitObserver | None, progress: bool | None) -> Iterator[Fi
         task = bar.add_task("", total=1, phase="fit", loss="-")
 
         class Bar(FitObserver):
-            """A bar a phase, in one line that goes away at the end."""
+            """A progress bar for each phase, in one line that is removed at the end."""
 
             def on_phase_start(self, name: str, grid: int | None, iterations: int) -> None:
                 bar.update(task, completed=0, total=iterations, phase=name if grid is None else f"{name} {grid}")

@@ -1,4 +1,4 @@
-"""Equations instead of a table: the residual of a differential equation, say, as a function of the network."""
+"""Equations instead of a table: for example the residual of a differential equation, as a function of the network."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from .rows import RowFunction, Rows, slope_at
 from .table import ends, points_of
 
 Whole = Callable[[nn.Module], Tensor]
-"""net -> residuals, any shape; the net is a float64 copy of the one that is fitted."""
+"""net -> residuals of any shape; the net is a float64 copy of the network that is fitted."""
 Equations = Whole | Sequence[Sequence[Any]]
 """A function of the net, or a list of (fn, points) or (fn, points, weight) with fn(net, x [n, I]) -> [n] or [n, M]."""
 
 TANGENTS = 32
-"""Parameters that are varied at once where the residual is differentiated as a whole."""
+"""Number of parameters per batch when the residual is differentiated as a whole."""
 
 
 class Residual:
-    """mean loss(r) of the vector r = function(net), networks one after the other.
+    """mean loss(r) of the vector r = function(net), for one network after the other.
 
-    The Jacobian comes by forward mode (`torch.func.jvp`), `TANGENTS` parameters at a time; where the function
-    differentiates with `torch.autograd.grad` (which forward mode cannot pass), by reverse mode, as many rows at a time.
+    The Jacobian is computed by forward mode (`torch.func.jvp`), `TANGENTS` parameters at a time. If the function uses
+    `torch.autograd.grad`, which does not work in forward mode, it is computed by reverse mode, `TANGENTS` rows at a
+    time.
 
     Args:
         flat: the network's shape.
-        function: net -> r.
-        loss: of each element of r.
+        function: computes r from the net.
+        loss: the loss of each element of r.
     """
 
     def __init__(self, flat: FlatNet, function: Whole, loss: Loss) -> None:
@@ -55,7 +56,7 @@ class Residual:
         return torch.stack(found)
 
     def by_output(self, theta: Tensor, constants: Constants) -> Tensor:
-        """Return it as [S, 1]."""
+        """Return the mean loss as [S, 1]."""
         return self.value(theta, constants).unsqueeze(-1)
 
     def normal(self, theta: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
@@ -84,7 +85,7 @@ class Residual:
         if self.forward_mode:
             try:
                 return self._forward(theta, constants)
-            except RuntimeError:  # of functorch, that autograd.grad or requires_grad_ is not for its tensors
+            except RuntimeError:  # functorch raises it for autograd.grad and requires_grad_
                 self.forward_mode = False
         return self._reverse(theta, constants)
 
@@ -105,7 +106,7 @@ class Residual:
             torch.autograd.grad(residual, leaf, part, retain_graph=True, is_grads_batched=True, allow_unused=True)[0]
             for part in rows.split(TANGENTS)
         ]
-        used = [part for part in found if part is not None]  # all of them, or none
+        used = [part for part in found if part is not None]  # either all parts or none
         return torch.cat(used) if used else leaf.new_zeros(len(residual), len(leaf)), residual.detach()
 
 
@@ -123,10 +124,10 @@ class _WholeCaller(nn.Module):
 
 
 def misfit_of(net: nn.Module, equations: Equations, loss: Loss) -> tuple[Callable[[FlatNet], Misfit], Tensor | None]:
-    """Return what makes the misfit of networks of a shape, and all points of the equations, if they tell them.
+    """Return a function that makes the misfit for a shape of network, and the points of the equations or None.
 
     Raises:
-        TypeError, ValueError: no such function or list, points that cannot be used.
+        TypeError, ValueError: the equations are not such a function or list, or points cannot be used.
     """
     if callable(equations):
         function = equations
@@ -159,7 +160,7 @@ def _term(i: int, term: Any, device: torch.device) -> tuple[RowFunction, Tensor,
 
 
 def _inputs(net: nn.Module, points: list[Tensor]) -> Tensor | None:
-    """Those of the points that are rows of the network's inputs, to set its norms; None if there are none."""
+    """The points that have the width of the network's inputs, which set its norms; None if there are none."""
     widths = ends(net)
     columns = points[0].shape[1] if widths is None else widths[0]
     if widths is None and any(p.shape[1] != columns for p in points):
@@ -169,7 +170,7 @@ def _inputs(net: nn.Module, points: list[Tensor]) -> Tensor | None:
 
 
 def _rows(flat: FlatNet, function: RowFunction, points: Tensor, weight: float, loss: Loss) -> Rows:
-    """The mean over the points of a term, times its weight."""
+    """The misfit of one term: the mean over its points, times its weight."""
     few = points[:2]
     found: Any = function(flat.net, few)
     if not isinstance(found, Tensor) or (len(few) > 1 and (not found.dim() or len(found) != len(few))):

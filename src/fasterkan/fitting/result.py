@@ -1,4 +1,4 @@
-"""What a fit tells: each phase with its networks, why it stopped, and how well rows held out are met."""
+"""The result of a fit: its phases and their networks, why it stopped, and the errors on held-out rows."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ class Attempt:
     """One network of a phase."""
 
     start: int
-    """Number of the start it came from; 0 is the first."""
+    """Number of the start that it comes from, counted from 0."""
     smoothness: float
     """Strength of its smoothness penalty."""
     loss: float
-    """Root of twice its mean loss over the fitted rows and all outputs, penalties left out: for "squared" the RMSE, in
-    units of y."""
+    """Root of twice its mean loss over the fitted rows and all outputs, without penalties. For "squared" it is the
+    RMSE, in
+units of y."""
     held_out: float | None
-    """The same over the rows held out; None if there are none."""
+    """The same over the held-out rows; None if there are none."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """One phase: some networks of one grid, fitted side by side."""
+    """One phase: some networks with one grid, fitted in parallel."""
 
     name: PhaseName
-    """What it decided: which start, how smooth, if a finer grid pays; "polish" fits the chosen network to all rows."""
+    """The name says what the phase decides: the start, the smoothness, or a finer grid; "polish" fits to all rows."""
     grid: int | None
-    """The count of the networks' bases (grid_size, num_grids, degree, ...); None where they have none in common."""
+    """The count of the networks' bases (grid_size, num_grids, degree, ...); None if they do not share one count."""
     attempts: tuple[Attempt, ...]
     """The networks, the best first."""
     iterations: int
-    """Jacobians, or gradients of L-BFGS."""
+    """Number of Jacobians, or of gradients of L-BFGS."""
     seconds: float
-    """Time it took."""
+    """Time of the phase."""
 
     @property
     def best(self) -> Attempt:
@@ -50,20 +51,20 @@ class Phase:
 
 @dataclasses.dataclass(frozen=True)
 class FitResult:
-    """A finished fit; the network holds the best that was found.
+    """A finished fit; the network has the best parameters that were found.
 
     Attributes:
         net: the network that was given, fitted.
-        stopped: why it ended: "converged" (the loss fell no further), "held-out error stopped falling" (finer grids
-            were no better, and the best one was kept), "time" (`seconds` ran out), "iterations" (the last phase used
-            all).
-        loss: root of twice the mean loss over the fitted rows and all outputs: for "squared" the RMSE, in units of y.
-            Outputs of large numbers then outweigh those of small ones; the fit itself weighs outputs of any size alike,
-            and so it chooses.
-        held_out: the same over the rows held out, before the final polish on all rows; None if there were none.
-        grid: the count of the bases that the network now has.
-        smoothness: strength of the smoothness penalty that was chosen.
-        phases: what happened, in order.
+        stopped: why the fit ended: "converged" (the loss stopped falling), "held-out error stopped falling" (finer
+            grids were not better, and the best grid was kept), "time" (`seconds` ran out), "iterations" (the last phase
+            used all iterations).
+        loss: root of twice the mean loss over the fitted rows and all outputs. For "squared" it is the RMSE, in units
+            of y. It depends mostly on the outputs with the largest numbers. In the fit and its choices, outputs of any
+            size count equally.
+        held_out: the same over the held-out rows, before the final polish on all rows; None if there were none.
+        grid: the count of the network's bases after the fit.
+        smoothness: the strength of the smoothness penalty that was chosen.
+        phases: the phases, in order.
         seconds: time of the whole fit.
     """
 
@@ -78,7 +79,7 @@ class FitResult:
 
     @property
     def cut_by_clock(self) -> bool:
-        """True if time ran out: then another run, or another machine, may end elsewhere, whatever the seed."""
+        """True if time ran out: another run or machine may then give another network, even with the same seed."""
         return self.stopped == "time"
 
     def __str__(self) -> str:
@@ -92,7 +93,7 @@ class FitResult:
             held = "" if best.held_out is None else f", held out {best.held_out:.3g}"
             size = "" if phase.grid is None else f" {phase.grid}"
             lines.append(
-                f"  {phase.name}{size}: {len(phase.attempts)} side by side, {phase.iterations} iterations, "
+                f"  {phase.name}{size}: {len(phase.attempts)} networks, {phase.iterations} iterations, "
                 f"{phase.seconds:.1f} s, loss {best.loss:.3g}{held}"
             )
         return "\n".join(lines)

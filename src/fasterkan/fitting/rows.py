@@ -1,4 +1,4 @@
-"""The sum over rows that a fit makes small, with its Gauss-Newton matrix, for several networks side by side."""
+"""The loss over rows with its Gauss-Newton matrix, for several networks in parallel."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from .flat import FlatNet
 from .losses import Loss
 
 CHUNK_BYTES = 64 << 20
-"""Of the Jacobian of one chunk of rows, all networks together."""
+"""Largest size of the Jacobian of one chunk of rows, for all networks together."""
 
 CHUNK_ROWS = 4096
-"""Rows at a time where only the gradient is wanted."""
+"""Number of rows per chunk if only the gradient is needed."""
 
 RowFunction = Callable[[nn.Module, Tensor], Tensor]
 """(net, x [n, I]) -> [n] or [n, M]: each row of the result depends on its own row of x only."""
 
 
 class Rows:
-    """factor / (sum w) sum_n w_n sum_m loss(f_m(x_n), t_nm) / M over rows, f being the network or a function of it.
+    """factor / (sum w) sum_n w_n sum_m loss(f_m(x_n), t_nm) / M over rows; f is the network or a function of it.
 
     Args:
         flat: the network's shape.
-        function: what is compared with the targets, each row on its own.
+        function: computes f, which is compared with the targets; each row must depend on its own point only.
         points: x [N, I], float64.
         targets: t [N, M], float64.
         weights: w [N], not negative, not all 0.
-        loss: of each element.
-        factor: of the whole.
+        loss: the loss of each element.
+        factor: a factor of the whole sum.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Rows:
         return (losses * self.weights).sum((-2, -1))
 
     def by_output(self, theta: Tensor, constants: dict[str, Tensor]) -> Tensor:
-        """Return what each output adds to it, [S, M]."""
+        """Return the part of each output in the loss, [S, M]."""
         losses = self.loss.value(self.outputs(theta, constants), self.targets)
         return (losses * self.weights).sum(-2)
 
@@ -105,7 +105,7 @@ class Rows:
 
 
 def slope_at(total: Tensor, leaf: Tensor) -> Tensor:
-    """Return d total / d leaf; 0 where it does not depend on it."""
+    """Return d total / d leaf; 0 if total does not depend on leaf."""
     if not total.requires_grad:
         return torch.zeros_like(leaf)
     return torch.autograd.grad(total, leaf, materialize_grads=True)[0]

@@ -1,4 +1,4 @@
-"""Targets of variance 1 inside, and the network's last layer scaled back, so that sizes from 1e-9 to 1e9 fit alike."""
+"""Scaling of the targets to variance 1 and back, so that targets of size 1e-9 to 1e9 are fitted equally well."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .table import Table
 
 @dataclasses.dataclass(frozen=True)
 class TargetScale:
-    """y = mean + scale * t for each output; the scale is a power of two, so that scaling rounds nothing."""
+    """y = mean + scale * t for each output; the scale is a power of two, so scaling has no rounding error."""
 
     mean: Tensor
-    """[M]; 0 where the network has no bias to hold it."""
+    """[M]; 0 if the network has no bias that can hold the mean."""
     scale: Tensor
     """[M], above 0."""
 
@@ -31,16 +31,16 @@ class TargetScale:
             return cls(zero, one)
         share = table.weights / table.weights.sum()
         size = table.y.abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny)
-        unit = table.y / size  # first, since squares of 1e200 overflow
+        unit = table.y / size  # first divide: squares of 1e200 overflow
         mean = (share @ unit) if last.bias is not None else zero
         deviation = (share @ (unit - mean).square()).sqrt()
-        # Targets that are one value have no spread; what rounding leaves of it is none either.
+        # Constant targets have no spread; a spread of the size of rounding errors counts as none.
         spread = torch.where(deviation > 1e-13, deviation, torch.maximum(mean.abs(), 1e-13 * one)) * size
         spread = spread.clamp(1e-290, 1e290)
         return cls(mean * size, torch.exp2(torch.log2(spread).round()))
 
     def unit(self, losses: Sequence[float]) -> float:
-        """Return the root of twice the sum of losses, one of each output inside, in units of y."""
+        """Return the root of twice the sum of the outputs' losses, which are in units of t, in units of y."""
         largest = self.scale.max()
         return float((2 * self.scale.new_tensor(losses) * (self.scale / largest).square()).sum().sqrt() * largest)
 
@@ -50,12 +50,12 @@ class TargetScale:
 
     @torch.no_grad()
     def fold(self, net: nn.Module) -> None:
-        """Let a network of t become one of y, in place."""
+        """Change a network for t into one for y, in place."""
         self._change(net, self.scale, self.mean)
 
     @torch.no_grad()
     def unfold(self, net: nn.Module) -> None:
-        """Let a network of y become one of t, in place."""
+        """Change a network for y into one for t, in place."""
         self._change(net, 1 / self.scale, -self.mean / self.scale)
 
     def _change(self, net: nn.Module, factor: Tensor, shift: Tensor) -> None:
@@ -71,9 +71,9 @@ class TargetScale:
 
 
 def last_linear(net: nn.Module) -> KANLinear | nn.Linear | None:
-    """Return the layer whose weights and bias are the last thing that happens, and learned.
+    """Return the last layer, if its learned weights and bias are the last operation of the network.
 
-    None where that cannot be told: a module with a forward of its own, a layer or a tensor of it that serves twice.
+    Return None if this is unknown: the module has its own forward, or the layer or one of its tensors is used twice.
     """
     last = _last(net)
     if last is None:
@@ -96,7 +96,7 @@ def _last(net: nn.Module) -> KANLinear | nn.Linear | None:
 
 @torch.no_grad()
 def rest_last_layer(net: nn.Module) -> None:
-    """Set the last layer's weights to 0, in place: the first step is then its linear least squares, exactly."""
+    """Set the last layer's weights to 0, in place; the first step is then exactly its linear least-squares solution."""
     last = last_linear(net)
     for name in ("weight", "base_weight", "bias"):
         if (tensor := getattr(last, name, None)) is not None:

@@ -1,4 +1,4 @@
-"""The course of a fit: starts, smoothness, finer grids, polish; what is kept after each is chosen by held-out error."""
+"""The phases of a fit: starts, smoothness, finer grids, polish; held-out error decides what each phase keeps."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from .result import Attempt, Phase, PhaseName, Stopped
 from .scaling import TargetScale, rest_last_layer
 
 SMOOTHNESS = (1e-3, 1e-5, 1e-7, 1e-9, 1e-12)
-"""Strengths that are tried for the first grid; with targets of variance 1 a strength of 1e-3 smooths away noise as
-large as the signal, 1e-12 leaves errors of 1e-6 alone."""
+"""Strengths that are tried for the first grid. With targets of variance 1, a strength of 1e-3 removes noise as large as
+the signal, and 1e-12 has almost no effect on errors of 1e-6."""
 LEAST_SMOOTHNESS = 1e-17
 STARTS_SMOOTHNESS = 1e-8
 HALVING = (8, 8)
 GAIN = 0.97
-"""A finer grid must bring the held-out loss below this times the best before."""
+"""A finer grid must reduce the held-out loss below this factor times the best loss so far."""
 FAILURES = 2
-"""So many grids in a row that do not are enough: one may be bad luck, held-out errors hang on few rows."""
+"""The fit ends after this number of grids in a row without such a reduction. One may be chance, because held-out errors
+depend on few rows."""
 COARSE_TOLERANCE = 0.1
 FINE_TOLERANCE = 0.02
 LAST_TOLERANCE = 3e-3
@@ -34,7 +35,7 @@ LAST_TOLERANCE = 3e-3
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is tried."""
+    """The grids, starts and strengths to try."""
 
     counts: tuple[int | None, ...]
     starts: int
@@ -44,18 +45,18 @@ class Plan:
 
 
 class FitSearch:
-    """One fit on its way: `run` goes through the phases and leaves the best network in `best`.
+    """One fit: `run` goes through the phases and stores the best network in `best`.
 
     Args:
-        net: the network that was given; only copies are changed.
-        task: with rows held out.
-        polish: what the chosen network is fitted to at the end, all rows, from where it is, with its grid and
-            smoothness; None leaves it out.
-        plan: what is tried.
-        out_of_time: if the clock has run out.
-        observer: told of everything.
-        unit: makes the loss of the result, in units of y, from what each output adds to a mean loss.
-        scale: of the targets, None where they are not scaled; folded into the best network at the end.
+        net: the given network; only copies of it are changed.
+        task: the problem with held-out rows.
+        polish: the problem with all rows. At the end the chosen network is fitted to it, with its grid and smoothness.
+            None leaves this phase out.
+        plan: the grids, starts and strengths to try.
+        out_of_time: returns whether the time limit has passed.
+        observer: receives all events.
+        unit: computes the loss of the result, in units of y, from the part of each output in a mean loss.
+        scale: scale of the targets, or None if they are not scaled. At the end it is folded into the best network.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class FitSearch:
         self.grid: int | None = None
 
     def run(self) -> Stopped:
-        """Go through the phases; `best` is the network that is kept, `grid` its count."""
+        """Go through the phases; afterwards `best` is the kept network, and `grid` its count."""
         stopped = self._coarse_to_fine()
         if stopped != "time" and self.polish is not None:
             before = self.best
@@ -109,10 +110,10 @@ class FitSearch:
         return why
 
     def _starts(self, count: int | None) -> tuple[list[Candidate], Stopped]:
-        """Choose two starts, then how smooth they should be, on the first grid."""
+        """Choose two starts and their smoothness, on the first grid."""
         plan = self.plan
         strength = plan.smoothness
-        if strength is None:  # a network that was fitted before must not be bent back
+        if strength is None:  # a fitted network must not be smoothed again
             strength = STARTS_SMOOTHNESS if plan.starts else SMOOTHNESS[-1]
         drawn = [Candidate(exact_copy(self.net), i, strength) for i in range(max(1, plan.starts))]
         for candidate in drawn:
@@ -148,12 +149,12 @@ class FitSearch:
         return pool, why
 
     def _take(self, candidate: Candidate, count: int | None) -> None:
-        """Remember a candidate that is better than the best before."""
+        """Store a candidate that is better than the best so far."""
         if candidate.score < self.best.score:
             self.best, self.grid = candidate, count
 
     def _strengths(self, candidate: Candidate) -> list[Candidate]:
-        """The candidate with its own smoothness and, if that is chosen, with a hundred times and a hundredth of it."""
+        """The candidate with its own smoothness and, if smoothness is chosen, with 100 times and 1/100 of it."""
         if self.plan.smoothness is not None or self.task.held_out is None:
             return [candidate]
         strengths = (candidate.smoothness * factor for factor in (1, 100, 0.01))
@@ -169,7 +170,7 @@ class FitSearch:
         halving: Sequence[int] = (),
         task: Task | None = None,
     ) -> tuple[list[Candidate], Stopped]:
-        """Fit candidates and return the best of the two best starts, why it ended; the phase is written down."""
+        """Fit candidates, store the phase; return the best of each of the two best starts, and why the phase ended."""
         start = time.perf_counter()
         iterations = self.plan.iterations
         self.observer.on_phase_start(name, grid, iterations)

@@ -1,4 +1,4 @@
-"""Penalties on the functions of a network's edges, quadratic in its weights: bent edges, and many edges."""
+"""The smoothness penalty on the functions of a network's edges, quadratic in its weights."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ NODES = 257
 
 
 class Smoothness:
-    """mu / 2 sum over edges of mean_t f''(t)^2, t in [-1, 1] being the range of the edge's grid.
+    """mu / 2 sum over edges of mean_t f''(t)^2, where t in [-1, 1] is the range of the edge's grid.
 
-    A function that bends as sin(pi t) does, of size 1, costs about mu * 24. Second differences on a fine mesh stand for
-    f'', so that functions with kinks count too. Bases with tensors for each edge, wavelets say, are left out: they have
-    one weight an edge.
+    The function sin(pi t) costs about mu * 24. f'' is approximated by second differences on a fine mesh, so functions
+    with kinks count too. Bases with tensors for each edge, such as wavelets, are left out, because they have one weight
+    per edge.
 
     Args:
         flat: the shape of the networks.
@@ -30,7 +30,7 @@ class Smoothness:
 
     def __init__(self, flat: FlatNet, nets: Sequence[nn.Module], strength: Tensor) -> None:
         self.strength = strength
-        self.blocks: list[tuple[Tensor, Tensor]] = []  # places [O, I, K] in theta, and the form [S, I, K, K]
+        self.blocks: list[tuple[Tensor, Tensor]] = []  # indices [O, I, K] in theta, and the quadratic form [S, I, K, K]
         names = {id(module): name for name, module in flat.net.named_modules()}
         layers = [kan_layers(net) for net in nets]
         for i, layer in enumerate(kan_layers(flat.net)):
@@ -64,7 +64,7 @@ class Smoothness:
             gradient[:, place] += torch.einsum("sikl,soil->soik", scaled, theta[:, place])
 
     def keep(self, lanes: Tensor) -> None:
-        """Go on with these networks alone."""
+        """Continue with these networks only."""
         self.strength = self.strength[lanes]
         self.blocks = [(place, form[lanes]) for place, form in self.blocks]
 

@@ -1,4 +1,4 @@
-"""The penalty that switches edges off: the size of each edge's function, reweighted as Gauss-Newton needs it."""
+"""The penalty that switches edges off: the size of each edge's function, reweighted for Gauss-Newton."""
 
 from __future__ import annotations
 
@@ -14,24 +14,27 @@ from .grids import kan_layers
 
 NODES = 257
 SMALLEST = 1e-4
-"""Size, in units of a layer's output, below which an edge counts as switched off and is pulled no harder."""
+"""Size, in units of a layer's output, below which an edge counts as switched off; the pull does not grow further."""
 
 
 class Sparsity:
-    """strength * sum over edges of sqrt(s^2 + e^2) - e, s^2 the variance of the edge's function over its grid's range.
+    """strength * sum over edges of sqrt(s^2 + e^2) - e; s^2 is the variance of an edge's function over its grid.
 
-    s includes the base branch; e is `SMALLEST`. A group lasso: edges that matter little go to a constant as a whole.
+    s includes the base branch; e is `SMALLEST`. This is a group lasso: edges with little effect become constant as a
+    whole.
     Edges of bases with tensors for each edge (wavelets) are left out.
 
     Args:
         flat: the shape of the networks.
         nets: S networks of this shape.
-        strength: the same for all networks.
+        strength: strength of the penalty, the same for all networks.
     """
 
     def __init__(self, flat: FlatNet, nets: Sequence[nn.Module], strength: float) -> None:
         self.strength = strength
-        self.blocks: list[tuple[Tensor, Tensor]] = []  # places [O, I, K'] in theta, and the form [S, I, K', K']
+        self.blocks: list[
+            tuple[Tensor, Tensor]
+        ] = []  # indices [O, I, K'] in theta, and the quadratic form [S, I, K', K']
         names = {id(module): name for name, module in flat.net.named_modules()}
         layers = [kan_layers(net) for net in nets]
         for i, layer in enumerate(kan_layers(flat.net)):
@@ -65,7 +68,7 @@ class Sparsity:
             gradient[:, place] += torch.einsum("soi,sikl,soil->soik", pull, form[lanes], theta[:, place])
 
     def keep(self, lanes: Tensor) -> None:
-        """Go on with these networks alone."""
+        """Continue with these networks only."""
         self.blocks = [(place, form[lanes]) for place, form in self.blocks]
 
     @staticmethod
@@ -77,7 +80,7 @@ class Sparsity:
 
 
 def _places(flat: FlatNet, name: str, layer: KANLinear) -> Tensor | None:
-    """Where a weight [O, I] or [O, I, K] lies in theta, [O, I, K]; None if it is not learned."""
+    """The indices of a weight [O, I] or [O, I, K] in theta, [O, I, K]; None if it is not learned."""
     start = flat.start_of(name)
     if start is None:
         return None

@@ -1,4 +1,4 @@
-"""Rows held out: on them starts, grids and smoothness are chosen."""
+"""Held-out rows, which decide starts, grids and smoothness."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from .._check import real_number
 from .table import Table
 
 LEAST = 10
-"""Different rows that a table must have; with fewer none is held out."""
+"""Smallest number of different rows; with fewer, no row is held out."""
 
 
 def split_rows(table: Table, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the numbers of the rows to fit and of those held out, the latter empty for tiny tables.
+    """Return the indices of the fitted rows and of the held-out rows; tiny tables have no held-out rows.
 
-    Equal rows of x stay together, so that nothing held out has been seen.
+    Equal rows of x stay together, so no held-out row is also fitted.
 
     Args:
         table: the rows.
-        fraction: of the different rows, from 0 (none) to 0.5.
-        seed: of the choice.
+        fraction: fraction of the different rows to hold out, from 0 (none) to 0.5.
+        seed: seed of the random choice.
 
     Raises:
         TypeError, ValueError: the fraction lies outside its domain.

@@ -1,4 +1,4 @@
-"""The table that is fitted: checked, in float64, on the network's device."""
+"""The table to fit, checked, in float64, on the network's device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .._arrays import array_of
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Rows with what is known of them, float64."""
+    """The rows with their targets and weights, float64."""
 
     x: Tensor
     """[N, I]."""
@@ -23,7 +23,7 @@ class Table:
     """[N], not negative, not all 0; `read_table` leaves out the rows of weight 0."""
 
     def rows(self, index: Tensor) -> Table:
-        """Return these rows alone."""
+        """Return the table of these rows only."""
         return Table(self.x[index], self.y[index], self.weights[index])
 
 
@@ -31,9 +31,9 @@ def read_table(net: nn.Module, x: Any, y: Any, weights: Any) -> Table:
     """Return the table, checked.
 
     Raises:
-        TypeError: something is no array of numbers.
-        ValueError: shapes that do not fit each other or the network; NaN or infinity (row and column are named);
-            weights that are negative or all 0.
+        TypeError: an argument is not an array of numbers.
+        ValueError: shapes do not match each other or the network; a number is NaN or infinite (row and column are
+            named); weights are negative or all 0.
     """
     first = next(net.parameters())
     device = first.device
@@ -42,7 +42,7 @@ def read_table(net: nn.Module, x: Any, y: Any, weights: Any) -> Table:
     if targets.dim() not in (1, 2):
         raise ValueError(f"fit: y must be [N] or [N, outputs], got {tuple(targets.shape)}")
     if len(targets) != len(points):
-        raise ValueError(f"fit: X has {len(points)} rows, y has {len(targets)}; they must be the same")
+        raise ValueError(f"fit: X has {len(points)} rows, y has {len(targets)}; the numbers must be equal")
     targets = targets.reshape(len(targets), -1)
     each = torch.ones_like(points[:, 0]) if weights is None else _exact("weights", weights, device)
     if each.shape != (len(points),):
@@ -57,10 +57,10 @@ def read_table(net: nn.Module, x: Any, y: Any, weights: Any) -> Table:
 
 
 def points_of(name: str, x: Any, device: torch.device, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Return x as rows [N, I], one at least, float64 but rounded as a network of `dtype` will see them.
+    """Return x as one or more rows [N, I], in float64, rounded to the values that a network of `dtype` gets.
 
     Raises:
-        TypeError, ValueError: as `read_table`.
+        TypeError, ValueError: as in `read_table`.
     """
     return _rounded(name, _rows(name, x, device), dtype)
 
@@ -71,7 +71,7 @@ def _rows(name: str, x: Any, device: torch.device) -> Tensor:
         fix = f"; one variable is {name}[:, None]" if points.dim() == 1 else ""
         raise ValueError(f"fit: {name} must be [rows, columns], got {tuple(points.shape)}{fix}")
     if not points.numel():
-        raise ValueError(f"fit: {name} is empty, {tuple(points.shape)}; one row is the least")
+        raise ValueError(f"fit: {name} is empty, {tuple(points.shape)}; give at least one row")
     return points
 
 
@@ -87,7 +87,7 @@ def _exact(name: str, values: Any, device: torch.device) -> Tensor:
 
 
 def _finite(name: str, values: Tensor, counting: Tensor | None = None) -> None:
-    """Raise ValueError for the first number that is not finite, in the rows that count (None: in all)."""
+    """Raise ValueError for the first number that is not finite, in the rows `counting` (None: in all rows)."""
     infinite = ~torch.isfinite(values)
     bad = (infinite if counting is None else infinite & counting.unsqueeze(-1)).nonzero()
     if len(bad):
@@ -100,7 +100,7 @@ def _finite(name: str, values: Tensor, counting: Tensor | None = None) -> None:
 
 
 def _fits(net: nn.Module, table: Table) -> Table:
-    """The table, if its numbers of columns are those of the network's inputs and outputs."""
+    """Return the table if its numbers of columns match the network's inputs and outputs; else raise ValueError."""
     check_inputs(net, table.x)
     widths = ends(net)
     if widths is not None and table.y.shape[1] != widths[1]:
@@ -109,14 +109,14 @@ def _fits(net: nn.Module, table: Table) -> Table:
 
 
 def check_inputs(net: nn.Module, points: Tensor) -> None:
-    """Raise ValueError if the network is known to take another number of columns than X has."""
+    """Raise ValueError if the network takes another number of columns, as far as this is known."""
     widths = ends(net)
     if widths is not None and points.shape[1] != widths[0]:
         raise ValueError(f"fit: X has {points.shape[1]} columns, the network has {widths[0]} inputs")
 
 
 def ends(net: nn.Module) -> tuple[int, int] | None:
-    """Return the network's numbers of inputs and outputs, where they can be told without running it."""
+    """Return the network's numbers of inputs and outputs; None if they are unknown without running it."""
     widths = getattr(net, "layers_hidden", None)
     if isinstance(widths, tuple | list):
         return int(widths[0]), int(widths[-1])
