@@ -113,7 +113,7 @@ def test_resume_with_arguments(call, tmp_path, monkeypatch):
         (folder / "result.json").unlink()
     said = call("train", "--resume", folder, "--basis-arg", "degree=3")
     assert said.code == 2
-    assert "cannot be resumed with other options" in said.err
+    assert "cannot be resumed with options that change its results: basis_args is" in said.err
     said = call("train", "--resume", folder, "--model", "mlp")
     assert said.err == f"error: {folder} holds a run of kan, it cannot be resumed as one of mlp\n"
 
@@ -217,6 +217,6 @@ def test_the_help_names_models_and_bases(call):
     assert f"Known: {', '.join(name.lower() for name in fk.list_models())}." in flat
     known = flat.partition("--basis NAME")[2].partition("Known: ")[2].partition(".")[0].split(", ")
     assert {"bspline", "chebyshev", "fourier", "gaussian", "hat", "rswaf", "relubump", "wavelet"} <= {*known}
-    assert "--basis-arg NAME=VALUE Argument of the basis, such as degree=3; can be repeated." in flat
+    assert "--basis-arg NAME=VALUE Argument of the basis, such as degree=3; may be given several times." in flat
     assert "--num-grids" in flat
     assert "[default: 8, or the model's own]" in flat

@@ -23,6 +23,8 @@ from fasterkan.train import (
 )
 from fasterkan.train.optimizer import Stepper
 
+from ..seeds import seed_of
+
 SMALL = {"reskannet": {"channels": (4, 6)}, "kan": {"norm": "feature", "base": "silu"}}
 CONFIG = TrainConfig(dataset="corners", lr=1e-2, batch_size=20, epochs=2, device="cpu", keep="last")
 
@@ -122,7 +124,7 @@ def test_a_run_of_an_earlier_version_is_resumed(tmp_path):
 def test_feature_norms_freeze_at_the_same_step_when_resumed(tmp_path, parts):
     def net():
         norm = fk.FeatureNorm(updates=4)
-        return fk.KAN([256, 3, 4], norm=norm, generator=torch.Generator().manual_seed(0))
+        return fk.KAN([256, 3, 4], norm=norm, generator=torch.Generator().manual_seed(seed_of(0)))
 
     through, stopped, checkpoints = net(), net(), Checkpoints(tmp_path)
     train(through, *parts[:2], CONFIG)

@@ -28,10 +28,10 @@ NETWORK: dict[str, Any] = {
     "train_inv_denominator": False,
     "norm_gain": 1.0,
 }
-"""Fields that are arguments of models, with the values that models which take all of them have by default: a FasterKAN
-and what has one behind convolutions. Other models have their own."""
+"""Fields that are arguments of the model. The values are the defaults of a model that has all of these arguments: a
+FasterKAN, alone or behind convolutions. A model with some of them has its own defaults."""
 PAIRS = ("basis_args", "model_args")
-"""Fields that hold arguments by name."""
+"""Fields with arguments by name."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,11 +58,11 @@ class TrainConfig:
     """Widths of the network, from pixels to classes; with convolutions, of the layers behind them. Default:
     pixels,256,classes; with convolutions 64,classes."""
     basis: str | None = None
-    """Functions on the edges, by the name of their family, for models that let it be chosen (kan, reskannet)."""
+    """Family of the functions on the edges, by name, for models with a choice (kan, reskannet)."""
     basis_args: tuple[tuple[str, Any], ...] = ()
-    """Argument of the basis, such as degree=3; can be repeated."""
+    """Argument of the basis, such as degree=3; may be given several times."""
     model_args: tuple[tuple[str, Any], ...] = ()
-    """Another argument of the model, such as norm=feature; can be repeated."""
+    """Other argument of the model, such as norm=feature; may be given several times."""
     num_grids: int | None = None
     """Basis functions on each edge."""
     grid_min: float | None = None
