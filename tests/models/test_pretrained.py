@@ -471,7 +471,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "layer-unknown-key": (layer(speed=2), ["does not describe a KAN: ", "layer: unknown keys ['speed']; known: in_fe"]),
     "layer-missing-key": (
         lambda f: rewrite(f, lambda config: config["arguments"]["layers"][1].pop("basis")),
-        ["does not describe a KAN: ", "layer: ['basis'] missing"],
+        ["does not describe a KAN: ", "layer: the keys ['basis'] are missing"],
     ),
     "layer-mask-no-boolean": (layer(mask="all"), ["mask must be True or False, got 'all'"]),
     "layer-names-no-strings": (layer(input_names=[1, 2, 3]), ["input_names must be None or a tuple of str"]),
