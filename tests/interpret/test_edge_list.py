@@ -183,7 +183,7 @@ def test_masked_edges_are_left_out(net, rows):
     ids=["layer", "rms", "batch-range", "second-layer"],
 )
 def test_norms_over_a_row_have_no_function_of_one_variable(norm, name, rows):
-    with pytest.raises(ValueError, match=f'{name}.*no functions of one variable.*norm="feature"'):
+    with pytest.raises(ValueError, match=f'{name}.*not functions of one variable.*norm="feature"'):
         fk.edges(fk.KAN([3, 4, 1], norm=norm), rows)
 
 

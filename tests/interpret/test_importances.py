@@ -182,7 +182,7 @@ def test_a_table_of_the_inputs():
         ),
         (lambda n, x: fk.importance(n, x, repeats=0), ValueError, "repeats must be at least 1"),
         (lambda n, x: fk.importance(n, x[:, :2]), ValueError, r"X is \[50, 2\], expected \[rows, 3\]"),
-        (lambda n, x: fk.importance(Shifted([3, 1], norm=None), x), TypeError, "Shifted has a forward of its own"),
+        (lambda n, x: fk.importance(Shifted([3, 1], norm=None), x), TypeError, "Shifted has its own forward"),
         (lambda n, x: fk.importance(n, x.to(torch.complex64)), TypeError, "X is torch.complex64; give real and"),
         (lambda n, x: fk.importance(torch.nn.ReLU(), x), TypeError, "got ReLU"),
         (lambda n, x: fk.importance(n, x).ranking(["a"]), ValueError, "1 names for 3 columns"),

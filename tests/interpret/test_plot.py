@@ -172,7 +172,7 @@ def test_where_no_output_varies_bars_and_maps_are_drawn_and_a_line_says_why(net,
         net.layers[1].weight.zero_()
     figure = fk.plot.importance(net, rows)
     assert [bar.get_width() for bar in figure.axes[0].patches] == [0, 0, 0]
-    assert texts(figure)[-1] == "no output varies over X, so there is nothing to share out"
+    assert texts(figure)[-1] == "no output varies over X, so all shares are 0"
     fk.plot.importance(net, rows, image=(1, 3)).savefig(io.BytesIO())
 
 

@@ -1,4 +1,4 @@
-"""Looking inside a network: its edges, what matters, what can go, and pictures of it."""
+"""Interpret a network: its edges, what is important, what can be removed, and pictures."""
 
 from . import plot
 from .bootstrap import bootstrap_bands

@@ -1,4 +1,4 @@
-"""What shuffling an input, a node or an edge does to the outputs: tried, or to first order by gradients."""
+"""The effect of shuffling an input, a node or an edge on the outputs: computed directly, or to first order."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ._walk import Step
 
 _PROBES = 32
 _MODERATE = 1e100
-"""Its square, and that of its inverse, are far from the ends of float64."""
+"""The squares of this size and of its inverse are far from the limits of float64."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Effects:
-    """Total importance by layer: of its inputs [I], of its edges [O, I]."""
+    """Total importance in each layer: of its inputs [I], and of its edges [O, I]."""
 
     nodes: list[Tensor]
     edges: list[Tensor]
@@ -29,14 +29,14 @@ class Effects:
 def shuffle_effects(
     steps: list[Step], variance: Tensor, varies: Tensor, repeats: int, generator: torch.Generator
 ) -> Effects:
-    """Shuffle each part over the rows, and look at the outputs.
+    """Return the effect of shuffling each part over the rows on the outputs.
 
     Args:
         steps: the network on the data.
-        variance: of each output [O].
-        varies: which outputs count [O].
-        repeats: how many shuffles are averaged.
-        generator: draws them.
+        variance: variance of each output [O].
+        varies: which outputs are used [O], booleans.
+        repeats: number of shuffles to average.
+        generator: draws the shuffles.
     """
     rows = len(steps[0].x)
     # Shifts of one shuffled order: no row keeps its own value.
@@ -50,7 +50,7 @@ def shuffle_effects(
     outputs = steps[-1].y.double()
 
     def effect(behind: int, change: Callable[[Tensor], Tensor]) -> Tensor:
-        """Mean effect on the outputs of a changed y of layer `behind`, over the shuffles."""
+        """Mean effect on the outputs of a change of the output y of layer `behind`, over the shuffles."""
         total = torch.zeros((), dtype=torch.float64, device=outputs.device)
         for order in orders:
             y = (steps[behind].y.double() + change(order)).to(steps[behind].y.dtype)
@@ -78,7 +78,7 @@ def shuffle_effects(
                 )
         nodes.append(node)
         edges.append(edge)
-    # Of the last layer's edges the mean over all shuffles is known: it is their variance.
+    # For the edges of the last layer the mean over all shuffles is known: their variance.
     spread = moments(steps[-1].layer, steps[-1].x)[1] * rows / (rows - 1)
     edges.append(torch.where(varies, 1 / variance, 0).unsqueeze(-1) * spread / varies.sum())
     nodes.append(edges[-1].sum(0))
@@ -93,9 +93,9 @@ def no_effects(steps: list[Step]) -> Effects:
 
 @torch.no_grad()
 def of_moderate_size(steps: list[Step]) -> list[Step]:
-    """Return the steps with outputs whose squares are numbers: far too large or small ones are divided by their size.
+    """Return the steps with outputs whose squares are finite and not 0; very large or small ones are rescaled.
 
-    It is the last layer's weights that are divided, in a copy, by powers of two: shares of variance stay what they are.
+    The weights of the last layer are divided by powers of two, in a copy. Shares of variance do not change.
     """
     last = steps[-1]
     size = last.y.detach().abs().amax(0)  # [O]
@@ -110,7 +110,7 @@ def of_moderate_size(steps: list[Step]) -> list[Step]:
 
 
 def gradient_effects(steps: list[Step], variance: Tensor, varies: Tensor, generator: torch.Generator) -> Effects:
-    """Take what lies behind each layer as linear in each row; arguments as `shuffle_effects`."""
+    """Treat the network after each layer as linear in each row; arguments as in `shuffle_effects`."""
     nodes, edges = [], []
     for step, sensitivity in zip(steps, sensitivities(steps, variance, varies, generator), strict=True):
         x = step.x.detach()

@@ -1,4 +1,4 @@
-"""A network layer by layer on given data: what every part of this package starts from."""
+"""A network layer by layer on given data: the basis of every part of this package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..nn import FeatureScaling, KANLinear
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One layer with what its edges see, x [N, I], and what came out, y [N, O]."""
+    """One layer with the inputs of its edges, x [N, I], and its outputs, y [N, O]."""
 
     layer: KANLinear
     x: Tensor
@@ -28,21 +28,21 @@ def layers_of(caller: str, net: nn.Module) -> list[KANLinear]:
     """Return the layers of a network in order.
 
     Raises:
-        TypeError: it is neither a KAN nor a KANLinear, or has a forward of its own.
-        ValueError: something follows a layer (`after`), so that no node is the sum of its edges.
+        TypeError: net is not a KAN or a KANLinear, or it has its own forward.
+        ValueError: a layer has `after`, so its nodes are not the sums of their edges.
     """
     if not isinstance(net, KAN | KANLinear):
         raise TypeError(
-            f"{caller}: net must be a KAN or a KANLinear, got {type(net).__name__}; of a network with other parts give "
-            "the KAN alone (model.head, say) and the features that reach it"
+            f"{caller}: net must be a KAN or a KANLinear, got {type(net).__name__}; of a larger network give "
+            "only the KAN (such as model.head) and the features that are its input"
         )
     layers = net.kan_layers() if isinstance(net, KAN) else [net]
     for part in (net, *layers):
         if type(part).forward not in (KAN.forward, KANLinear.forward):
             raise TypeError(
-                f"{caller}: {type(part).__name__} has a forward of its own, and what it does beside the edges would be "
+                f"{caller}: {type(part).__name__} has its own forward, and operations other than the edges would be "
                 "left out; keep the forward of KAN and KANLinear, put the rest into a module around the network, and "
-                "give the KAN alone with the features and targets that belong to it"
+                "give only the KAN, with its features and targets"
             )
     if (odd := next((n for n, layer in enumerate(layers) if layer.after is not None), None)) is not None:
         raise ValueError(
@@ -56,7 +56,8 @@ def rows_of(caller: str, net: nn.Module, X: Any) -> Tensor:
     """Return data as rows [N, I] on the network's device and in its dtype.
 
     Raises:
-        TypeError, ValueError: no table of finite numbers with one column for each input, or fewer than two rows.
+        TypeError, ValueError: X is not a table of finite numbers with one column for each input, or has fewer than two
+            rows.
     """
     layer = layers_of(caller, net)[0]
     x = array_of(caller, "X", X).to(layer.weight.device, layer.weight.dtype)
@@ -72,7 +73,7 @@ def rows_of(caller: str, net: nn.Module, X: Any) -> Tensor:
 
 @contextlib.contextmanager
 def as_evaluated(net: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while; each module goes back to its own."""
+    """Set evaluation mode inside the context; afterwards each module has its own mode again."""
     modes = [(module, module.training) for module in net.modules()]
     net.eval()
     try:
@@ -83,7 +84,7 @@ def as_evaluated(net: nn.Module) -> Iterator[None]:
 
 
 def walk(net: nn.Module, x: Tensor) -> list[Step]:
-    """Return the layers of a checked network with their inputs and outputs; x is as `rows_of` gives it."""
+    """Return the layers of a checked network with their inputs and outputs; x comes from `rows_of`."""
     steps = []
     for layer in layers_of("walk", net):
         y = layer(x)
@@ -103,7 +104,7 @@ def one_variable(caller: str, net: nn.Module) -> list[KANLinear]:
     """Return the layers of a network whose edges are functions of one variable.
 
     Raises:
-        TypeError, ValueError: as `layers_of`; or a norm mixes the features of a row, or is not known to be harmless.
+        TypeError, ValueError: as in `layers_of`; or a norm mixes the features of a row, or may do so.
         RuntimeError: a feature norm is not calibrated.
     """
     layers = layers_of(caller, net)
@@ -111,8 +112,8 @@ def one_variable(caller: str, net: nn.Module) -> list[KANLinear]:
         if layer.norm is not None and not isinstance(layer.norm, FeatureScaling):
             kind = type(getattr(layer.norm, "description", layer.norm)).__name__
             raise ValueError(
-                f"{caller}: layer {number} has {kind}, which lets every input of a row act on every edge, so its edges "
-                'are no functions of one variable; make the network with norm="feature" (calibrated by '
+                f"{caller}: layer {number} has {kind}, so every edge depends on all inputs of a row, and the edges "
+                'are not functions of one variable; make the network with norm="feature" (calibrated by '
                 "net.calibrate(X)) and train it again"
             )
         if isinstance(layer.norm, FeatureScaling) and not layer.norm.calibrated:

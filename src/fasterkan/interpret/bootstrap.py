@@ -1,4 +1,4 @@
-"""How sure the functions on the edges are, by fits to rows drawn again."""
+"""Uncertainty of the functions on the edges, by fits to resampled rows."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def bootstrap_bands(
     smoothness: float | Literal["auto"] = "auto",
     seed: int = 0,
 ) -> list[Tensor]:
-    """Return the standard deviation of each edge's function over a bootstrap, one tensor [S, O, I] a layer.
+    """Return the standard deviation of each edge's function over a bootstrap, one tensor [S, O, I] per layer.
 
-    Each draw takes N of the N rows with replacement, as weights, and fits a copy of the network to them by `fk.fit`,
-    from where it is and with all its layers. Functions are compared where `bands` compares them: over the range of the
-    data that the given network's layers see, minus their mean over that data. What one layer can do instead of another
-    is in it, so these bands are wider than those of `bands`, and cost `draws` fits.
+    Each draw takes N of the N rows with replacement, as weights. It fits a copy of the whole network to them with
+    `fk.fit`, starting from the given network. The functions are compared as in `bands`: over the range of the data that
+    the layers of the given network get, minus their mean over this data. These bands include that one layer can replace
+    the effect of another. They are therefore wider than those of `bands`, and they cost `draws` fits.
 
     Args:
-        net: as `edges` takes it, fitted to X and y; left as it is.
+        net: a network for `edges`, fitted to X and y; it does not change.
         X: rows [N, I].
         y: targets, [N] or [N, O].
-        draws: fits, at least 2.
-        points: S, at least 2.
-        smoothness: of the fits, as `fk.fit` takes it; give what the network was fitted with.
-        seed: of the rows that are drawn.
+        draws: number of fits, at least 2.
+        points: S, the number of points of each function, at least 2.
+        smoothness: smoothness of the fits, as in `fk.fit`; give the value that was used for the network.
+        seed: seed of the random rows.
 
     Raises:
         TypeError, ValueError: net, X or y cannot be used.

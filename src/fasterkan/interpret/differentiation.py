@@ -1,4 +1,4 @@
-"""Exact partial derivatives of a network's outputs by its inputs."""
+"""Exact partial derivatives of a network's outputs with respect to its inputs."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ._walk import as_evaluated
 
 
 def derivatives(net: nn.Module, x: Tensor, order: int = 1) -> Tensor:
-    """Return all partial derivatives of one order, d^k y_o / dx_i dx_j ..., exact to rounding.
+    """Return all partial derivatives of one order, d^k y_o / dx_i dx_j ..., exact up to rounding.
 
-    They are made by nested differentiation (`torch.func`), not by differences: reverse mode first where the network
-    has fewer outputs than inputs, forward mode for the rest. The cost grows as I^order. The network is taken in
-    evaluation mode. Derivatives can themselves be differentiated, by x and by the parameters, as losses that hold an
-    equation need.
+    They are computed by nested differentiation (`torch.func`), not by finite differences: first reverse mode if the
+    network has fewer outputs than inputs, then forward mode. The cost grows as I^order. The network is used in
+    evaluation mode. The derivatives are differentiable with respect to x and the parameters, so they can be used in a
+    loss that contains an equation.
 
     Args:
-        net: maps [..., I] to [..., O], each row by itself: a KAN, a KANLinear, or another module.
+        net: maps [..., I] to [..., O], each row independently: a KAN, a KANLinear, or another module.
         x: points, [N, I], or one point [I]; float64 for a float64 network.
         order: k, at least 1.
 
     Returns:
         [N, O, I] for order 1 (the Jacobian), [N, O, I, I] for order 2 (the Hessian), [N, O, I, ..., I] with k times I
-        for order k; without N for one point. In x's dtype.
+        for order k. For one point there is no N. The dtype is that of x.
 
     Raises:
-        TypeError, ValueError: x is no floating-point tensor [N, I] or [I], or the order is below 1.
+        TypeError, ValueError: x is not a floating-point tensor [N, I] or [I], or the order is below 1.
 
     Source: nesting of forward over reverse mode, as in Griewank and Walther, Evaluating Derivatives (2008).
 

@@ -1,4 +1,4 @@
-"""One edge of a network as an object: its function, where the data lies, and what it is worth."""
+"""One edge of a network as an object: its function, the distribution of its data, and its importance."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ from ..nn.edge_functions import panel, panel_weights
 class Edge:
     """The function of one variable on one edge; `edge(x)` evaluates it.
 
-    It is a picture of the network at the time when it was made: training the network later does not change it.
+    The object is a snapshot of the network: later training does not change it.
 
     Attributes:
         layer: number of the layer, from 0.
-        input: number i of the node that the edge comes from; in the first layer, of the column of X.
-        output: number o of the node that it goes to.
-        points: where the function is tabulated, [S], in units of the edge's input x, evenly from the smallest to the
-            largest x of the data.
-        values: f(points) [S], base branch included, the layer's bias not.
-        histogram: how many rows of the data lie in each bin [B]; None without data.
-        bin_edges: the bins' ends [B + 1], in units of x; None without data.
-        share: of the variance of its node, Var f / sum_i Var f_oi, 0 to 1; None without data.
-        additive: of the variance of the model's outputs, `share` handed on through the nodes behind; None without data.
-        total: of that variance, by shuffling or by gradients, as `importance` has it; None without data.
-        monotonicity: share of the range in which the slope has the sign that it has more often, 0.5 to 1; 1 for a
-            monotonic function and for a constant one.
-        flatness: share of the range in which the slope is below a twentieth of the steepest; 1 for a constant.
-        band: standard deviation of f(points) minus its mean over the data, [S]; None unless `edges` was given y.
+        input: number i of the node where the edge begins; in the first layer, number of the column of X.
+        output: number o of the node where the edge ends.
+        points: points of the table of the function, [S], in units of the edge's input x, evenly spaced from the
+            smallest to the largest x of the data.
+        values: f(points) [S], with the base branch but without the layer's bias.
+        histogram: number of rows of the data in each bin [B]; None without data.
+        bin_edges: ends of the bins [B + 1], in units of x; None without data.
+        share: share of the edge in the variance of its node, Var f / sum_i Var f_oi, from 0 to 1; None without data.
+        additive: share in the variance of the model's outputs, computed by multiplying shares along the paths to the
+            outputs; None without data.
+        total: share in the variance of the model's outputs by shuffling or by gradients, as in `importance`; None
+            without data.
+        monotonicity: share of the range in which the slope has its more frequent sign, from 0.5 to 1; 1 for a monotonic
+            or constant function.
+        flatness: share of the range in which the slope is below 1/20 of the largest slope; 1 for a constant function.
+        band: standard deviation of f(points) minus its mean over the data, [S]; None if `edges` was called without y.
     """
 
     layer: int
@@ -56,7 +58,7 @@ class Edge:
 
     @property
     def name(self) -> str:
-        """Such as "x1 -> h1.2" or "h1.2 -> y1": inputs are x, outputs y, hidden nodes h with their layer's number."""
+        """A name such as "x1 -> h1.2" or "h1.2 -> y1": x are inputs, y outputs, and h hidden nodes with their layer."""
         start = f"x{self.input + 1}" if self.layer == 0 else f"h{self.layer}.{self.input + 1}"
         end = f"y{self.output + 1}" if self.function.last else f"h{self.layer + 1}.{self.output + 1}"
         return f"{start} -> {end}"
@@ -71,7 +73,7 @@ class Edge:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EdgeFunction:
-    """x -> f_oi(x) of a layer that nobody else changes.
+    """x -> f_oi(x), computed with a copy of the layer.
 
     Attributes:
         layer: a copy of the layer, shared by its edges.
@@ -100,7 +102,7 @@ def shape_of(slopes: Tensor) -> tuple[Tensor, Tensor]:
     """Return (monotonicity, flatness) of functions by their slopes [S, ...] at evenly spread points."""
     size = slopes.abs()
     steepest = size.amax(0)
-    counted = size > 1e-9 * steepest  # rounding has no sign
+    counted = size > 1e-9 * steepest  # slopes of the size of rounding errors have no sign
     rising = ((slopes > 0) & counted).double().mean(0)
     falling = ((slopes < 0) & counted).double().mean(0)
     both = rising + falling

@@ -19,23 +19,24 @@ from .uncertainty import bands_for
 def edges(
     net: nn.Module, X: Tensor | None = None, y: Tensor | None = None, *, points: int = 101, bins: int = 20
 ) -> list[Edge]:
-    """Return every edge of a network as an `Edge`, layer by layer, those of one node side by side, without pruned ones.
+    """Return every edge of a network as an `Edge`, without pruned edges.
 
     Args:
-        net: a KAN or a KANLinear whose norms are norm="feature" (calibrated) or None, so that each edge is a function
-            of one variable.
-        X: rows [N, I]; they set the range of each edge's function, the histograms and the shares. Without them the
-            range is the one that the norm was calibrated to, or the basis' grid_range for norm=None.
-        y: targets of X, [N] or [N, O], numbers: adds bands of uncertainty (`bands`).
-        points: S, at how many points each function is tabulated, at least 2.
-        bins: B, of the histograms.
+        net: a KAN or a KANLinear in which each edge is a function of one variable: its norms must be norm="feature"
+            (calibrated) or None.
+        X: rows [N, I], which set the range of each edge's function, the histograms and the shares. Without X the range
+            is the calibrated range of the norm, or the basis' grid_range for norm=None.
+        y: targets of X, [N] or [N, O], numbers; adds bands of uncertainty (`bands`).
+        points: S, the number of points of each function's table, at least 2.
+        bins: B, the number of bins of the histograms.
 
     Returns:
-        The edges in order of layer, output, input. Of an edge that saw one value only, all points are that value.
+        The edges in order of layer, output, input. If the data of an edge is one value only, all its points are this
+        value.
 
     Raises:
-        TypeError, ValueError: net, X or y cannot be used; a LayerNorm or RMSNorm, under which no edge is a function of
-            one variable: make the network with norm="feature".
+        TypeError, ValueError: net, X or y cannot be used; or there is a LayerNorm or RMSNorm, so that no edge is a
+            function of one variable. Then make the network with norm="feature".
         RuntimeError: a norm is not calibrated.
 
     Example:
@@ -47,7 +48,7 @@ def edges(
     points, bins = whole_number("edges", "points", points, 2), whole_number("edges", "bins", bins, 1)
     one_variable("edges", net)
     if y is not None and X is None:
-        raise ValueError("edges: y was given without X; give the rows that it belongs to")
+        raise ValueError("edges: y was given without X; give the rows X of these targets")
     seen = None if X is None else rows_of("edges", net, X)
     spread = None if y is None or seen is None else bands_for("edges", net, seen, y, points)
     return chosen_edges(net, seen, None if seen is None else worth_of(net, seen), None, spread, points, bins)
@@ -65,13 +66,13 @@ def chosen_edges(
     """Return some edges of a checked network.
 
     Args:
-        net: as `edges` takes it.
+        net: a network for `edges`.
         x: checked rows, or None.
-        worth: the importances on these rows, or None.
-        chosen: which edges are wanted, booleans [O, I] a layer; None for all.
-        spread: `bands`, or None.
-        points: at how many points each function is tabulated.
-        bins: of the histograms.
+        worth: the importance on these rows, or None.
+        chosen: which edges are returned, booleans [O, I] for each layer; None for all.
+        spread: the result of `bands`, or None.
+        points: number of points of each function's table.
+        bins: number of bins of the histograms.
     """
     layers = layers_of("edges", net)
     xs: list[Tensor | None] = [None] * len(layers)
@@ -90,7 +91,7 @@ def chosen_edges(
 
 
 def worth_of(net: nn.Module, x: Tensor) -> Importance | None:
-    """Return the importances on checked rows, None where no output varies."""
+    """Return the importance on checked rows, or None if no output varies."""
     with torch.no_grad(), as_evaluated(net):
         varies = varying_columns(net(x))
     return importance(net, x) if bool(varies.any()) else None
@@ -142,7 +143,7 @@ def _of_layer(
 def _histogram(column: Tensor, bins: int) -> tuple[Tensor, Tensor]:
     x = column.detach().double().cpu()
     low, high = float(x.min()), float(x.max())
-    if low == high:  # torch.histogram widens the range of a constant by itself, and by its own rule
+    if low == high:  # torch.histogram would choose a wider range for a constant
         low, high = low - 0.5 * max(1e-3, abs(low) * 1e-3), high + 0.5 * max(1e-3, abs(high) * 1e-3)
     counts, ends = torch.histogram(x, bins, range=(low, high))
     return counts.to(torch.int64), ends

@@ -1,4 +1,4 @@
-"""How much each input, node and edge of a network matters, as shares of the variance of its outputs."""
+"""Importance of each input, node and edge of a network, as shares of the variance of its outputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ._walk import Step, as_evaluated, layers_of, rows_of, varying_columns, walk
 
 Method = Literal["auto", "shuffle", "gradient"]
 SHUFFLED = 600
-"""Up to so many edges "auto" shuffles each one; beyond, it takes gradients."""
+"""Largest number of edges for which "auto" shuffles each edge; for more edges it uses gradients."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,15 +24,16 @@ class Importance:
     """Shares of the variance of a network's outputs; `str` is a table of the inputs.
 
     Attributes:
-        inputs: of each column of X [I]; 0 for columns that `fk.prune` removed.
-        nodes: of the inputs of each layer, one tensor [I] a layer: the first is that of the inputs, the others are
-            those of the hidden nodes.
-        edges: of each edge, one tensor [O, I] a layer.
-        shares: of each edge in the variance of the node that it ends in, [O, I] a layer; each row sums to 1, or is 0
-            for a constant node.
-        additive: `shares` handed on from the outputs down, [O, I] a layer; each layer sums to 1 at most.
+        inputs: shares of the columns of X [I]; 0 for columns that `fk.prune` removed.
+        nodes: shares of the inputs of each layer, one tensor [I] per layer: first the network's inputs, then the hidden
+            nodes.
+        edges: shares of the edges, one tensor [O, I] per layer.
+        shares: share of each edge in the variance of the node where it ends, [O, I] per layer; each row sums to 1, or
+            to 0 for a constant node.
+        additive: `shares` multiplied along the paths from the outputs back, [O, I] per layer; each layer sums to at
+            most 1.
         method: "shuffle" or "gradient".
-        note: why all shares are 0, where no output varies; else empty.
+        note: the reason why all shares are 0, if no output varies; else empty.
     """
 
     inputs: Tensor
@@ -47,7 +48,7 @@ class Importance:
         """Return (name, share) of the inputs, the most important first.
 
         Args:
-            names: of the inputs; default x1, x2, ...
+            names: names of the inputs; default x1, x2, ...
         """
         named = input_names("Importance.ranking", names, len(self.inputs))
         order = sorted(range(len(named)), key=lambda i: (-float(self.inputs[i]), i))
@@ -57,36 +58,38 @@ class Importance:
         shown = self.ranking()[:20]
         lines = [f"{name:<8}{100 * share:7.2f} %" for name, share in shown]
         if len(self.inputs) > len(shown):
-            lines.append(f"and {len(self.inputs) - len(shown)} inputs more")
+            lines.append(f"and {len(self.inputs) - len(shown)} more inputs")
         head = f"share of the outputs' variance ({self.method})"
         return "\n".join([f"{head}; {self.note}" if self.note else head, *lines])
 
 
 def importance(net: nn.Module, X: Tensor, *, method: Method = "auto", repeats: int = 4, seed: int = 0) -> Importance:
-    """Return how much of the outputs' variance hangs on each input, node and edge.
+    """Return the share of the outputs' variance that depends on each input, node and edge.
 
     The total importance of a part with values a(n) over the rows n is
 
         T = E[(f(n) - f(n; a shuffled))^2] / (2 Var f),
 
-    the mean over the outputs that vary, a being shuffled over the rows while all else stays. For an input that is
-    independent of the others it is Sobol's total index; for additive functions the variance of its own term over the
-    whole. An edge is shuffled where it enters its node, a node where it leaves (all its edges together), 0 is a part
-    that plays no role. Interactions count for each part that takes part in them, so that totals may sum to more than 1.
+    the mean over the outputs that vary. Only a is shuffled over the rows; everything else keeps its values. For an
+    input that is independent of the others, T is Sobol's total index. For an additive function, T is the variance of
+    its own term divided by the whole variance. An edge is shuffled where it enters its node. A node is shuffled where
+    it leaves, with all its edges together. T is 0 for a part that has no effect. An interaction counts for each part
+    that takes part in it, so the totals may sum to more than 1.
 
-    - "shuffle" does that, for every part; its cost is one pass through the rest of the network for each.
-    - "gradient" takes the network behind the node as linear in each row: T = sum of G_op Cov(f_oi, f_pi) over the
-      nodes o, p that the part enters, G = E[df/dy_o df/dy_p] / Var f. It costs one backward pass an output (32 random
-      signed sums of them for more than 32 outputs), and works for wide networks and networks with LayerNorm too.
+    - "shuffle" computes this for every part. Each part costs one pass through the rest of the network.
+    - "gradient" treats the network after the node as linear in each row: T = sum of G_op Cov(f_oi, f_pi) over the nodes
+      o, p that the part enters, with G = E[df/dy_o df/dy_p] / Var f. It costs one backward pass per output (32 random
+      signed sums of the outputs if there are more than 32). It also works for wide networks and for networks with
+      LayerNorm.
 
-    Where no output varies over X there is nothing to share out: everything is 0, and `note` says so.
+    If no output varies over X, all shares are 0, and `note` says so.
 
     Args:
         net: a KAN or a KANLinear.
-        X: rows [N, I]; some hundred to some thousand are enough.
-        method: "auto" shuffles up to 600 edges, and takes gradients for more.
-        repeats: how many shuffles are averaged.
-        seed: of the shuffles and of the signs.
+        X: rows [N, I]; a few hundred to a few thousand are enough.
+        method: "auto" (shuffling for up to 600 edges, gradients for more), "shuffle" or "gradient".
+        repeats: number of shuffles to average.
+        seed: seed of the shuffles and of the random signs.
 
     Raises:
         TypeError, ValueError: net or X cannot be used, an output is not finite, or the method is unknown.
@@ -107,7 +110,7 @@ def importance(net: nn.Module, X: Tensor, *, method: Method = "auto", repeats: i
     with as_evaluated(net):
         steps = walk(net, x)
         if not bool(torch.isfinite(steps[-1].y).all()):
-            raise ValueError("importance: the network's outputs are not finite on X; look with fk.diagnose(net, X)")
+            raise ValueError("importance: the network's outputs are not finite on X; check it with fk.diagnose(net, X)")
         steps = of_moderate_size(steps)
         variance = steps[-1].y.detach().double().var(0, correction=0)  # [O]
         varies = varying_columns(steps[-1].y)
@@ -125,7 +128,7 @@ def importance(net: nn.Module, X: Tensor, *, method: Method = "auto", repeats: i
 
 
 def _shares(steps: list[Step], varies: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """The edges' shares of their nodes, and those handed on from the outputs down; [O, I] a layer."""
+    """The shares of the edges in their nodes, and in the outputs along all paths; both [O, I] per layer."""
     shares: list[Tensor] = []
     additive: list[Tensor] = []
     node = varies.double() / varies.sum().clamp_min(1)  # [O]
@@ -154,15 +157,15 @@ def _assemble(
         shares=tuple(t.cpu() for t in shares),
         additive=tuple(t.cpu() for t in additive),
         method=method,
-        note="" if bool(varies.any()) else "no output varies over X, so there is nothing to share out",
+        note="" if bool(varies.any()) else "no output varies over X, so all shares are 0",
     )
 
 
 def input_names(caller: str, names: Sequence[str] | None, count: int, letter: str = "x") -> list[str]:
-    """Return one name for each of `count` columns: those given, or x1, x2, ...
+    """Return one name for each of `count` columns: the given names, or x1, x2, ...
 
     Raises:
-        ValueError: another number of names.
+        ValueError: the number of names is wrong.
     """
     if names is None:
         return [f"{letter}{i + 1}" for i in range(count)]

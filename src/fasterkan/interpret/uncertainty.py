@@ -1,4 +1,4 @@
-"""How sure the functions on the edges are, given data and what the network leaves unexplained."""
+"""Uncertainty of the functions on the edges, from the data and the residuals of the network."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from ..nn.edge_functions import panel, panel_weights, points_of_x
 from ._walk import Step, as_evaluated, one_variable, rows_of, walk
 
 MOST_BAND_WEIGHTS = 3000
-"""Weights of one layer; its covariance has their square."""
+"""Largest number of weights of one layer; the covariance has its square as its size."""
 
 
 def bands(net: nn.Module, X: Tensor, y: Tensor, *, points: int = 101) -> list[Tensor]:
-    """Return the standard deviation of each edge's function over the range of the data, one tensor [S, O, I] a layer.
+    """Return the standard deviation of each edge's function over the range of the data, one [S, O, I] per layer.
 
-    The linearised Laplace approximation, one layer at a time: with all other layers as they are, the outputs are
-    linear in a layer's weights w to first order, with the Jacobian J, so that
+    This is the linearised Laplace approximation for one layer at a time, with all other layers fixed. To first order
+    the outputs are linear in the layer's weights w, with the Jacobian J:
 
         Cov w = (J^T J / s^2 + 1 / t^2)^-1,    Var f(x) = v(x)^T Cov w v(x),
 
-    s^2 being the mean squared residual (N rows over N minus the weights that the data decides, for each output), t^2
-    the mean square of the layer's own weights, as its prior, and v(x) the edge's functions at x minus their mean over
-    the data, because a constant can move between the edges of a node and its bias. It is cheap and says how far data
-    and noise leave an edge open, the rest of the network given; what the other layers could do instead is not in it,
-    so the whole uncertainty is larger.
+    s^2 is the mean squared residual for each output, times N over N minus the number of weights that the data
+    determines. t^2 is the mean square of the layer's own weights, as its prior. v(x) holds the edge's functions at x
+    minus their mean over the data, because a constant can move between the edges of a node and its bias. The bands are
+    cheap. They show how much the data and the noise leave an edge undetermined when the rest of the network is fixed.
+    They do not include that other layers could change too, so the whole uncertainty is larger.
 
     Args:
-        net: as `edges` takes it.
+        net: a network for `edges`.
         X: rows [N, I].
         y: targets, [N] or [N, O].
-        points: S.
+        points: S, the number of points of each function.
 
     Raises:
         TypeError, ValueError: net, X or y cannot be used; a layer has more than 3,000 weights.
@@ -46,13 +46,13 @@ def bands(net: nn.Module, X: Tensor, y: Tensor, *, points: int = 101) -> list[Te
 
 
 def bands_for(caller: str, net: nn.Module, X: Tensor, y: Tensor, points: int) -> list[Tensor]:
-    """Return `bands`; what cannot be used is refused in the name of the function that was called."""
+    """Return `bands`; error messages name `caller`."""
     layers = one_variable(caller, net)
     sizes = [layer.out_features * panel_weights(layer).shape[1] * panel_weights(layer).shape[2] for layer in layers]
     if max(sizes) > MOST_BAND_WEIGHTS:
         raise ValueError(
-            f"{caller}: layer {sizes.index(max(sizes))} has {max(sizes)} weights, at most {MOST_BAND_WEIGHTS} can be "
-            "looked at; leave y out, or prune the network first"
+            f"{caller}: layer {sizes.index(max(sizes))} has {max(sizes)} weights, at most {MOST_BAND_WEIGHTS} are "
+            "possible; leave y out, or prune the network first"
         )
     x = rows_of(caller, net, X)
     with as_evaluated(net):
@@ -66,10 +66,10 @@ def bands_for(caller: str, net: nn.Module, X: Tensor, y: Tensor, points: int) ->
 
 
 def targets_of(caller: str, y: Any, outputs: Tensor) -> Tensor:
-    """Return targets as numbers [N, O], float64, beside outputs [N, O].
+    """Return the targets as float64 numbers [N, O], in the shape of the outputs [N, O].
 
     Raises:
-        TypeError, ValueError: no finite numbers, or of another shape.
+        TypeError, ValueError: y does not hold finite numbers, or has another shape.
     """
     found = array_of(caller, "y", y).to(outputs.device)
     if found.dim() == 1 and outputs.shape[1] == 1:
@@ -84,7 +84,7 @@ def targets_of(caller: str, y: Any, outputs: Tensor) -> Tensor:
 
 
 def _behind(steps: list[Step], number: int) -> Tensor:
-    """The outputs' gradient by what leaves layer `number`, [N, C, O]."""
+    """The gradient of the outputs with respect to the output of layer `number`, [N, C, O]."""
     with torch.enable_grad():
         first = steps[number].y.detach().requires_grad_()
         y = first

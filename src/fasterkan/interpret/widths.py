@@ -1,4 +1,4 @@
-"""Which shape of network a table asks for, by quick fits of small ones."""
+"""The choice of a network's shape for a table, by quick fits of small networks."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ from ._walk import varying_columns
 from .pruning.loss import hold_out
 
 LEAST = 20
-"""Rows that a table must have."""
+"""Smallest number of rows of a table."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """One shape and how it did."""
+    """One shape and its result."""
 
     widths: tuple[int, ...]
-    """Inputs, hidden nodes, outputs."""
+    """Numbers of inputs, hidden nodes and outputs."""
     parameters: int
-    """How many numbers it learned."""
+    """Number of learned parameters."""
     error: float
-    """On held-out rows, root mean square in units of their standard deviation: 0 is perfect, 1 as good as the mean.
+    """Root mean square error on held-out rows, divided by their standard deviation: 0 is perfect, 1 is as good as the
+    mean.
 
-    A target that is constant on these rows is measured by the deviation of all rows, or by its size.
+    For a target that is constant on these rows, the unit is the standard deviation of all rows, or else its size.
     """
     seconds: float
     """Time of the fit."""
@@ -46,7 +47,7 @@ class Widths:
 
     Attributes:
         best: the smallest shape that is nearly as good as the best one.
-        trials: all that were fitted, small to large.
+        trials: all fitted shapes, from small to large.
     """
 
     best: tuple[int, ...]
@@ -71,20 +72,21 @@ def auto_width(
     fit: Callable[[KAN, Tensor, Tensor], object] | None = None,
     seed: int = 0,
 ) -> Widths:
-    """Return shapes of networks, small to large, with their held-out error after a quick fit, and the one to take.
+    """Try network shapes, from small to large, and return their held-out errors and the recommended shape.
 
-    Each shape is fitted to four fifths of the rows with norm="feature" and a SiLU base branch in float64, and measured
-    on the rest. After two larger shapes that are no better, the others are left out.
+    Each shape is fitted quickly to four fifths of the rows, with norm="feature" and a SiLU base branch, in float64. The
+    error is measured on the other rows. If two larger shapes in a row are not better, the remaining shapes are not
+    tried.
 
     Args:
         X: rows [N, I], at least 20.
         y: targets [N] or [N, O], numbers.
         shapes: widths to try, inputs and outputs included; default [I, O], then one hidden layer of 1, 2, 3, 5 and
             2 I + 1 (at most 12), then [I, 3, 2, O] and [I, 5, 5, O].
-        basis: of all networks; default `BSpline(grid_size=5)`.
-        margin: the smallest shape whose error is at most 1 + margin times the least is taken.
+        basis: basis of all networks; default `BSpline(grid_size=5)`.
+        margin: the recommended shape is the smallest one whose error is at most 1 + margin times the smallest error.
         fit: fit(net, X, y) trains a network in place; default `fk.fit` with two starts and one grid.
-        seed: of the rows that are held out and of the first weights.
+        seed: seed of the held-out rows and of the initial weights.
 
     Raises:
         TypeError, ValueError: X or y cannot be used, or a shape does not fit them.
@@ -98,7 +100,7 @@ def auto_width(
         raise ValueError(f"auto_width: margin must not be negative, got {margin}")
     tried = _shapes(x.shape[1], target.shape[1]) if shapes is None else [tuple(shape) for shape in shapes]
     if not tried:
-        raise ValueError("auto_width: shapes is empty; give at least one, or leave it out")
+        raise ValueError("auto_width: shapes is empty; give at least one shape, or leave the argument out")
     if bad := [shape for shape in tried if len(shape) < 2]:
         raise ValueError(f"auto_width: shape {list(bad[0])} is too short; give inputs, hidden nodes and outputs")
     if bad := [shape for shape in tried if (shape[0], shape[-1]) != (x.shape[1], target.shape[1])]:
@@ -131,7 +133,7 @@ def _quick(net: KAN, x: Tensor, y: Tensor) -> None:
 
 
 def _spread(target: Tensor, held: Tensor) -> Tensor:
-    """The units of the errors, [O]."""
+    """The unit of each output's error, [O]."""
     size = target.abs().amax(0)
     size = torch.where(size > 0, size, 1)
     unit = target / size

@@ -362,7 +362,7 @@ def test_classifiers_of_many_inputs_become_smaller(edges):
         ({"loss": "logistic", "y": 2 * torch.ones(30)}, ValueError, "needs targets within 0 ... 1"),
         ({"delta": 1.0}, ValueError, "delta is that of loss=\"huber\", the loss is 'auto'"),
         ({"loss": "huber", "delta": 0.0}, ValueError, "delta must be"),
-        ({"net": type("Own", (fk.KAN,), {"forward": torch.neg})([3, 1])}, TypeError, "Own has a forward of its own"),
+        ({"net": type("Own", (fk.KAN,), {"forward": torch.neg})([3, 1])}, TypeError, "Own has its own forward"),
         ({"loss": "error"}, ValueError, "share of wrong labels, y holds torch.float32"),
         ({"y": torch.rand(30, 2)}, ValueError, r"y is torch.float32 \[30, 2\], expected floating-point \[30, 1\]"),
         ({"y": torch.full((30,), float("inf"))}, ValueError, "y holds NaN or infinity"),

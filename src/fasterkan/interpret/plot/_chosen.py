@@ -1,4 +1,4 @@
-"""Which edges and nodes of a network are drawn."""
+"""The choice of the edges and nodes of a network that are drawn."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .._walk import layers_of
 from ..importances import Importance
 
 COLUMN = 25
-"""Boxes in one column of a network that is not drawn whole."""
+"""Largest number of boxes in one column of a network that is not drawn completely."""
 
 
 def most_important(net: nn.Module, worth: Importance | None, most: int) -> tuple[list[Tensor], str]:
-    """Return which edges are drawn, [O, I] a layer, and what is said about the others.
+    """Return which edges are drawn, [O, I] per layer, and a line of text about the others.
 
-    They are all edges between the w most important nodes of each layer, w as large as `most` allows.
+    These are all edges between the w most important nodes of each layer; w is as large as `most` allows.
     """
     layers = layers_of("plot.network", net)
     alive = [
@@ -27,7 +27,7 @@ def most_important(net: nn.Module, worth: Importance | None, most: int) -> tuple
     if count <= most or worth is None:
         return alive, ""
     outputs = worth.edges[-1].sum(1)
-    every = max(1, most // 6)  # so many outputs are all drawn
+    every = max(1, most // 6)  # up to this number, all outputs are drawn
 
     def among(width: int) -> list[Tensor]:
         values = [*worth.nodes, outputs]
@@ -47,7 +47,7 @@ def most_important(net: nn.Module, worth: Importance | None, most: int) -> tuple
 
 
 def lonely_nodes(net: nn.Module) -> list[tuple[int, int]]:
-    """Return the inputs and outputs, which are drawn without edges too."""
+    """Return the inputs and outputs; they are drawn even without edges."""
     layers = layers_of("plot.network", net)
     removed = isinstance(net, KAN) and net.kept_inputs is not None
     first = [] if removed else [(0, i) for i in range(layers[0].in_features)]

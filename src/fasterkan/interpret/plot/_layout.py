@@ -1,4 +1,4 @@
-"""Where the nodes and the boxes of the edges lie in a picture of a network, in inches."""
+"""The positions of nodes and edges' boxes in a picture of a network, in inches."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from ..edge import Edge
 BOX = (0.62, 0.36)
 """Width and height of an edge's box."""
 GAP, GROUP_GAP, NODE_GAP = 0.1, 0.22, 0.5
-"""Between boxes of one node, between those of two nodes, and least distance of the centres of nodes."""
+"""Gap between boxes of one node, gap between boxes of two nodes, and smallest distance of the centres of nodes."""
 FAN, JOIN = 1.25, 0.75
-"""Room for the lines from the nodes to the boxes, at least, and from the boxes to the nodes behind."""
+"""Smallest width for the lines from the nodes to the boxes, and width from the boxes to the next nodes."""
 STEEPNESS = 6.0
-"""Of the lines to the boxes, at most: height over width of the picture's columns."""
+"""Largest slope of the lines to the boxes: height divided by width of the picture's columns."""
 
 Node = tuple[int, int]
-"""Layer of nodes, from 0 for the inputs, and number in it."""
+"""Number of the layer of nodes (0 for the inputs), and number of the node in it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Centres in inches: of nodes by (layer, number), of edges' boxes by (layer, input, output); and the whole size."""
+    """Centres of nodes by (layer, number) and of boxes by (layer, input, output), and the whole size, in inches."""
 
     nodes: dict[Node, tuple[float, float]]
     boxes: dict[tuple[int, int, int], tuple[float, float]]
@@ -31,14 +31,14 @@ class Layout:
 
 
 def lay_out(edges: Sequence[Edge], lonely: Sequence[Node], depth: int) -> Layout:
-    """Return the places of a network that flows from left to right.
+    """Return the positions for a network that goes from left to right.
 
-    The boxes of a layer stand in one column, those of one node together, and the node stands beside their middle.
+    The boxes of a layer form one column. The boxes of one node are together, and the node is beside their middle.
 
     Args:
-        edges: those that are drawn.
-        lonely: nodes to draw although no edge of theirs is drawn (outputs, say).
-        depth: how many layers of edges there are.
+        edges: the edges that are drawn.
+        lonely: nodes that are drawn although none of their edges is drawn, for example outputs.
+        depth: number of layers of edges.
     """
     present = {*lonely}
     for edge in edges:
@@ -72,7 +72,7 @@ def _boxes(
     """Place a column of boxes from the top; return the middle of each node's group."""
     spare = height - _height(column)
     gaps = len(column) + 1
-    # A short column is spread over the height, by up to three times its own gaps.
+    # A short column is spread over the height, with gaps of at most three times their usual size.
     extra = min(spare / gaps, 3 * GAP + BOX[1]) if column else 0.0
     y = height - (spare - extra * (gaps - 2)) / 2
     middles: dict[int, list[float]] = {}
@@ -88,7 +88,7 @@ def _boxes(
 
 
 def _one_each(column: Sequence[Edge]) -> bool:
-    """Whether no two edges leave the same node, and all go to one."""
+    """Whether all edges go to one node, and no two edges leave the same node."""
     return len({edge.input for edge in column}) == len(column) and len({edge.output for edge in column}) == 1
 
 
@@ -98,7 +98,7 @@ def _align(
     column: Sequence[Edge],
     layer: int,
 ) -> None:
-    """Put nodes and boxes at the same height, so that the lines between them are level."""
+    """Put nodes and boxes at the same height, so that the lines between them are horizontal."""
     for edge in column:
         node, box = (layer, edge.input), (layer, edge.input, edge.output)
         (x, y), (across, up) = nodes[node], boxes[box]

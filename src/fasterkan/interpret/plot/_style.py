@@ -1,4 +1,4 @@
-"""What the pictures share: colours, sizes, and a figure that belongs to nobody else."""
+"""The common style of the pictures: colours, sizes, and new figures outside pyplot."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def plain_axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Return axes at a place in inches from the figure's lower left corner, with thin pale lines and no box."""
+    """Return axes at a position in inches from the figure's lower left corner, with thin light lines and no box."""
     whole_width, whole_height = figure.get_size_inches()
     place = (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
     axes = figure.add_axes(place)

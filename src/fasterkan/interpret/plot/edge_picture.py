@@ -1,4 +1,4 @@
-"""The picture of one edge: its function, how sure it is, and where the data lies."""
+"""The picture of one edge: its function, its uncertainty, and the distribution of the data."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 def edge(edge: Edge, *, title: str | None = None, xlabel: str | None = None) -> Figure:
     """Draw the function of one edge over the range of its data.
 
-    Below it lies the histogram of its input; a band of two standard deviations surrounds it where the edge has one.
+    The histogram of its input is below. If the edge has a band, the picture shows two standard deviations around the
+    function.
 
     Args:
         edge: one of `fk.edges(net, X)`, or of `fk.edges(net, X, y)` for the band.
-        title: the line above; default the edge's name and its share.
-        xlabel: the name of its input; default that in the edge's name.
+        title: the title; default the edge's name and its share.
+        xlabel: the name of its input; default the name of the input in the edge's name.
 
     Returns:
         A matplotlib Figure, outside pyplot. The curve has the gid "curve", the band "band".
 
     Raises:
         ImportError: matplotlib is not installed.
-        TypeError: no `Edge`.
+        TypeError: `edge` is not an `Edge`.
 
     Example:
         >>> import fasterkan as fk

@@ -1,4 +1,4 @@
-"""The picture of what the inputs are worth: bars, or a map for images."""
+"""The picture of the importance of the inputs: bars, or a map for images."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def importance(
     image: tuple[int, int] | None = None,
     title: str | None = None,
 ) -> Figure:
-    """Draw the inputs' shares of the outputs' variance, the most important above.
+    """Draw the inputs' shares of the outputs' variance, the most important at the top.
 
     Args:
-        net: a network, of any norm, or an `Importance` that was made before.
+        net: a network with any norm, or an `Importance`.
         X: rows [N, I]; needed with a network.
-        names: of the columns of X; default x1, x2, ...
-        top: how many are shown at most; a line says how many there are.
-        image: height and width of images whose pixels the inputs are: a map instead of bars.
-        title: the line above.
+        names: names of the columns of X; default x1, x2, ...
+        top: largest number of inputs that are shown; a line tells the total number.
+        image: height and width of an image whose pixels are the inputs; a map is drawn instead of bars.
+        title: the title.
 
     Returns:
-        A matplotlib Figure, outside pyplot; where no output varies all shares are 0, and a line says why.
+        A matplotlib Figure, outside pyplot. If no output varies, all shares are 0, and a line gives the reason.
 
     Raises:
         ImportError: matplotlib is not installed.
-        TypeError, ValueError: as `importance`; X is missing; names or image of another size.
+        TypeError, ValueError: as in `importance`; X is missing; names or image do not have the right size.
     """
     top = whole_number("plot.importance", "top", top, 1)
     if not isinstance(net, Importance):

@@ -1,4 +1,4 @@
-"""The picture of a network: nodes, and every edge's curve in a small box on its line."""
+"""The picture of a network: the nodes, and for every edge its curve in a small box."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FAINTEST = 0.12
-"""Opacity of an edge that plays no part."""
+"""Opacity of an edge with no importance."""
 
 
 def network(
@@ -34,27 +34,28 @@ def network(
     max_edges: int = 60,
     title: str | None = None,
 ) -> Figure:
-    """Draw a network with every edge's function in a box on its line; what matters more is darker.
+    """Draw a network with every edge's function in a box; more important edges are darker.
 
-    It flows from left to right. A box shows the edge's function over the range of the data, each on a scale of its own;
-    opacity is the square root of the edge's total importance over the highest in its layer. Of a network with more
-    than `max_edges` edges those between the most important nodes of each layer are drawn, and a line below says so.
+    The picture goes from left to right. A box shows the edge's function over the range of the data; each box has its
+    own scale. The opacity is the square root of the edge's total importance, divided by the largest one in its layer.
+    If the network has more than `max_edges` edges, only the edges between the most important nodes of each layer are
+    drawn, and a line below says so.
 
     Args:
-        net: a KAN or a KANLinear with norm="feature" or None, as `edges` takes it.
+        net: a KAN or a KANLinear with norm="feature" or None, as for `edges`.
         X: rows [N, I].
         inputs: names of the columns of X; default x1, x2, ...
         outputs: names of the outputs; default y1, y2, ...
-        max_edges: how many edges are drawn at most.
-        title: a line above.
+        max_edges: largest number of edges that are drawn.
+        title: the title.
 
     Returns:
-        A matplotlib Figure, outside pyplot; `figure.savefig("net.svg")` writes it. Curves have the gid
-        "curve LAYER:INPUT:OUTPUT", boxes "box ...", nodes "node LAYER:NUMBER", counted from 0.
+        A matplotlib Figure, outside pyplot; `figure.savefig("net.svg")` writes it. Curves have the gid "curve
+        LAYER:INPUT:OUTPUT", boxes "box ...", nodes "node LAYER:NUMBER", all counted from 0.
 
     Raises:
         ImportError: matplotlib is not installed.
-        TypeError, ValueError, RuntimeError: as `edges`; or names of another number.
+        TypeError, ValueError, RuntimeError: as in `edges`; or the number of names is wrong.
 
     Example:
         >>> figure = network(KAN([2, 3, 1], norm=None), torch.rand(100, 2) * 2 - 1)
@@ -105,7 +106,7 @@ def _draw(
 
 
 def _strengths(edges: Sequence[Edge]) -> list[float]:
-    """Opacity of each edge: the square root of its importance over the highest of its layer."""
+    """Opacity of each edge: the square root of its importance divided by the largest in its layer."""
     highest: dict[int, float] = {}
     for edge in edges:
         highest[edge.layer] = max(highest.get(edge.layer, 0.0), edge.total or 0.0)

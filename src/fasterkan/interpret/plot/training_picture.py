@@ -1,4 +1,4 @@
-"""The picture of how a training run, or a fit, went."""
+"""The picture of the course of a training run or a fit."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 
 def training(source: str | Path | TrainResult | FitResult, *, title: str | None = None) -> Figure:
-    """Draw how the loss fell.
+    """Draw the course of the loss.
 
-    Of a training run: training and validation loss, and validation accuracy, by epoch. Of a fit: the loss of each
-    phase's networks, the best ones joined, and the held-out error.
+    For a training run: training loss, validation loss and validation accuracy for each epoch. For a fit: the losses of
+    each phase's networks, with a line through the best ones, and the held-out error.
 
     Args:
         source: the folder of a run, its `metrics.jsonl`, a `TrainResult`, or the result of `fk.fit`.
-        title: the line above.
+        title: the title.
 
     Returns:
         A matplotlib Figure, outside pyplot; its lines have labels.
 
     Raises:
         ImportError: matplotlib is not installed.
-        TypeError, ValueError: the source is none of these, or holds no epoch.
+        TypeError, ValueError: the source is none of these, or has no epoch.
     """
     if isinstance(source, FitResult):
         return _fit(source, title)
@@ -56,7 +56,7 @@ def training(source: str | Path | TrainResult | FitResult, *, title: str | None 
     accuracy = plain_axes(figure, 4.2, 0.55, 2.7, 1.95)
     _line(accuracy, numbers, [100 * m.validation_accuracy for m in epochs], ORANGE, "validation")
     _finish(loss, "epoch", "loss (nats)")
-    _finish(accuracy, "epoch", "right (%)")
+    _finish(accuracy, "epoch", "accuracy (%)")
     if title:
         figure.text(0.5, 0.94, title, ha="center", fontsize=TEXT + 1, color=INK, parse_math=False)
     return figure
@@ -101,7 +101,7 @@ def _line(axes: Axes, x: Sequence[int], y: Sequence[float], color: str, label: s
 
 
 def _finish(axes: Axes, xlabel: str, ylabel: str, *, whole: bool = True) -> None:
-    """Labels, a legend where there is more than one line, and a scale in powers of ten where the loss spans many."""
+    """Set labels, a legend for more than one line, and a log scale if the loss spans several powers of ten."""
     drawn = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
     values = drawn[np.isfinite(drawn) & (drawn > 0)]
     if len(values) and values.max() > 20 * values.min():

@@ -1,4 +1,4 @@
-"""Removing what a network does not need: the search, the smaller network, and the report."""
+"""Pruning: the search for unimportant parts of a network, the smaller network, and the report."""
 
 from .prune_network import prune
 from .report import PruneReport, size_of

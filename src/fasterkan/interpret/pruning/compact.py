@@ -1,4 +1,4 @@
-"""A masked network made physically smaller: without the columns and nodes that nothing hangs on."""
+"""Making a masked network smaller: columns and nodes without edges are removed."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def with_biases(net: KAN) -> KAN:
 
 @torch.no_grad()
 def compact(masked: Masked, x: Tensor) -> KAN:
-    """Return the smaller network that gives what the masked one gives, without its dead columns and nodes.
+    """Return a smaller network with the same outputs as the masked one, without unused columns and nodes.
 
-    Edges that are off between nodes that are left stay in a mask. One node is left in each layer, whatever the masks.
+    Removed edges between kept nodes stay in a mask. Each layer keeps at least one node, whatever the masks are.
     """
     net = masked.net
     masks = full_masks(net)
@@ -41,7 +41,7 @@ def compact(masked: Masked, x: Tensor) -> KAN:
 
 
 def _rebuilt(net: KAN, kept: list[Tensor], constants: list[Tensor]) -> KAN:
-    """A network of the kept nodes; `constants` are the values of the others, which row norms go on counting."""
+    """A network of the kept nodes; `constants` are the values of the other nodes, which row norms still count."""
     layers = net.kan_layers()
     specs = [
         dataclasses.replace(
@@ -57,7 +57,7 @@ def _rebuilt(net: KAN, kept: list[Tensor], constants: list[Tensor]) -> KAN:
         for number, (layer, before, after) in enumerate(zip(layers, kept[:-1], kept[1:], strict=True))
     ]
     like = layers[0].weight
-    drawn = torch.Generator(like.device)  # the weights drawn are replaced; leave torch's own random state alone
+    drawn = torch.Generator(like.device)  # the drawn weights are replaced; torch's random state must not change
     made = KAN.from_specs(specs, device=like.device, dtype=like.dtype, generator=drawn)
     for new, old, before, after, fixed in zip(made.kan_layers(), layers, kept[:-1], kept[1:], constants, strict=True):
         _copy_layer(new, old, after.to(like.device), before.to(like.device), fixed.to(like.device))
@@ -65,7 +65,7 @@ def _rebuilt(net: KAN, kept: list[Tensor], constants: list[Tensor]) -> KAN:
 
 
 def _kept_columns(layer: KANLinear, alive: Tensor) -> tuple[int, ...] | None:
-    """The columns of x that a layer of these inputs takes; None: all."""
+    """The columns of x that a layer with these inputs takes; None means all."""
     columns = torch.arange(layer.in_features) if layer.kept_inputs is None else layer.kept_inputs.cpu()
     return None if len(columns) == layer.input_width and bool(alive.all()) else tuple(columns[alive].tolist())
 
@@ -86,7 +86,7 @@ def _norm_description(layer: KANLinear, alive: Tensor) -> Any:
 
 
 def _copy_layer(new: KANLinear, old: KANLinear, after: Tensor, before: Tensor, fixed: Tensor) -> None:
-    """Copy what is left of a layer: outputs `after` [O] and inputs `before` [I], both booleans."""
+    """Copy the kept part of a layer: outputs `after` [O] and inputs `before` [I], both booleans."""
     new.set_functions(old.basis, cut_tensors(old, after, before), old.weight[after][:, before])
     with torch.no_grad():
         if new.base_weight is not None and old.base_weight is not None:
@@ -111,10 +111,10 @@ def _copy_layer(new: KANLinear, old: KANLinear, after: Tensor, before: Tensor, f
 def cut_tensors(layer: KANLinear, after: Tensor, before: Tensor) -> dict[str, Tensor]:
     """Return the basis' tensors for the outputs `after` and the inputs `before`, copied.
 
-    Which of their dimensions are inputs and outputs is asked of the basis, by making it for other widths.
+    To find which dimensions are inputs and outputs, the basis makes its tensors for other widths.
 
     Raises:
-        ValueError: the basis shares its tensors among groups of inputs, which would not stay together.
+        ValueError: the basis shares its tensors in groups of inputs, and pruning would split these groups.
     """
     inputs, outputs, basis = layer.in_features, layer.out_features, layer.basis
     if getattr(basis, "groups", 1) != 1 and not bool(before.all()):

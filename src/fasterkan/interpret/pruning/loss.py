@@ -1,4 +1,4 @@
-"""The loss that pruning watches, and the rows it is held out on."""
+"""The loss that pruning uses, and the held-out rows."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .residuals import Residuals
 
 Loss = Literal["auto", "squared", "huber", "error", "logistic"] | Callable[[Tensor, Tensor], Tensor]
 ROUNDING = 1e-6
-"""By how much a constant that was rounded to the network's dtype may be worse than the best one."""
+"""Tolerance for the rounding of a constant to the network's dtype, compared with the best constant."""
 Criterion = Callable[[Tensor, Tensor], Tensor]
-"""(outputs [N, O], y) -> losses [C]; none of them may rise by more than is allowed to it."""
+"""(outputs [N, O], y) -> losses [C]; each has its own allowed rise."""
 
 
 def check_loss(caller: str, loss: Loss, delta: float | None) -> None:
-    """Raise ValueError or TypeError unless loss is a callable or a known name, and delta goes with it."""
+    """Raise ValueError or TypeError if loss is not a callable or a known name, or delta does not belong to it."""
     if not callable(loss) and loss not in ("auto", "squared", "huber", "error", "logistic"):
         raise ValueError(
             f'{caller}: loss must be "auto", "squared", "huber", "error", "logistic" or loss(outputs, y), got {loss!r}'
@@ -32,17 +32,17 @@ def check_loss(caller: str, loss: Loss, delta: float | None) -> None:
     if delta is None:
         return
     if loss != "huber":
-        raise ValueError(f'{caller}: delta is that of loss="huber", the loss is {loss!r}; leave delta out')
+        raise ValueError(f'{caller}: delta belongs to loss="huber", but the loss is {loss!r}; leave delta out')
     positive_number(caller, "delta", delta)
 
 
 def is_of_numbers(loss: Loss, y: Tensor) -> bool:
-    """Return whether the loss is squared or Huber's, so that `criterion_of` makes `Residuals`."""
+    """Return whether the loss is squared or Huber; `criterion_of` then returns `Residuals`."""
     return loss in ("squared", "huber") or (loss == "auto" and y.is_floating_point())
 
 
 def criterion_of(loss: Loss, delta: float | None, y: Tensor) -> Criterion:
-    """Return what a checked loss stands for, with the units of checked targets y."""
+    """Return the criterion of a checked loss, in the units of checked targets y."""
     if is_of_numbers(loss, y):
         squared = Residuals.of(y)
         if loss != "huber":
@@ -69,15 +69,16 @@ def cross_entropy(outputs: Tensor, y: Tensor) -> Tensor:
 
 
 def wrong(outputs: Tensor, y: Tensor) -> Tensor:
-    """Return the share of rows whose highest output is not their label's, [1]."""
+    """Return the share of rows whose largest output is not that of their label, [1]."""
     return (outputs.argmax(-1) != y).double().mean().reshape(1)
 
 
 def targets(caller: str, y: Any, outputs: Tensor, loss: Loss) -> Tensor:
-    """Return targets beside outputs [N, O]: numbers [N, O] in the outputs' dtype, or labels [N] as int64.
+    """Return targets for outputs [N, O]: numbers [N, O] in the outputs' dtype, or labels [N] as int64.
 
     Raises:
-        TypeError, ValueError: of another shape, not finite, outside the loss's domain, or labels that are no output.
+        TypeError, ValueError: y has another shape, is not finite, lies outside the loss's domain, or has a label
+            without an output.
     """
     found = array_of(caller, "y", y).to(outputs.device)
     if loss in ("squared", "huber", "logistic"):
@@ -86,7 +87,7 @@ def targets(caller: str, y: Any, outputs: Tensor, loss: Loss) -> Tensor:
         if loss == "error":
             raise ValueError(f'{caller}: loss="error" is the share of wrong labels, y holds {found.dtype} numbers')
         if loss == "logistic" and not bool(((found >= 0) & (found <= 1)).all()):
-            raise ValueError(f'{caller}: loss="logistic" needs targets within 0 ... 1, y holds others')
+            raise ValueError(f'{caller}: loss="logistic" needs targets within 0 ... 1, y holds other numbers')
         return targets_of(caller, found, outputs).to(outputs.dtype)
     if found.dim() != 1 or len(found) != len(outputs) or found.dtype == torch.bool:
         raise ValueError(
@@ -102,7 +103,7 @@ def targets(caller: str, y: Any, outputs: Tensor, loss: Loss) -> Tensor:
 
 
 def constant(y: Tensor, outputs: int, criterion: Criterion) -> Tensor:
-    """Return the best constant answer [O]: the targets' middle, the mean's logit, or the labels' log frequencies."""
+    """Return the best constant output [O]: the targets' middle, the logit of the mean, or the log frequencies."""
     if isinstance(criterion, Residuals):
         return criterion.middle(y)
     if y.is_floating_point():
@@ -113,20 +114,21 @@ def constant(y: Tensor, outputs: int, criterion: Criterion) -> Tensor:
 
 
 def allowance(tolerance: float, before: Tensor, best: Tensor, criterion: Criterion) -> Tensor:
-    """Return by how much each loss may rise, [C].
+    """Return the allowed rise of each loss, [C].
 
     Args:
-        tolerance: share of what the network explains.
-        before: losses of the network.
-        best: losses of the best constant answer.
-        criterion: that of the losses; of constant targets there is nothing to explain, they take their size for it.
+        tolerance: share of what the network explains, which may be lost.
+        before: the losses of the network.
+        best: the losses of the best constant output.
+        criterion: the criterion of the losses. For a constant target there is nothing to explain; its size is used
+            instead.
     """
     rise = tolerance * ((1 + ROUNDING) * best - before).clamp_min(0)
     return torch.where(criterion.varies, rise, tolerance) if isinstance(criterion, Residuals) else rise
 
 
 def hold_out(rows: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the numbers of the rows that are kept and of those held out, drawn by a seed; at least one of each."""
+    """Return the indices of the kept and of the held-out rows, drawn with a seed; at least one of each."""
     order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
     count = min(rows - 1, max(1, round(share * rows)))
     return order[count:], order[:count]

@@ -1,4 +1,4 @@
-"""Which edges of a network are left, and the network without the others in its old shape."""
+"""Masks of the kept edges of a network, and the network without the other edges in its old shape."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ...nn.edge_functions import moments
 from .._walk import Step, walk
 
 Masks = list[Tensor]
-"""One boolean tensor [O, I] a layer, True for the edges that are left."""
+"""One boolean tensor [O, I] per layer, True for the edges that are kept."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Means:
-    """Mean output of each edge [O, I] a layer, and mean of the columns of x [W], over the data."""
+    """Mean output of each edge, [O, I] per layer, and mean of the columns of x, [W], over the data."""
 
     edges: list[Tensor]
     columns: Tensor
 
 
 def full_masks(net: KAN) -> Masks:
-    """Return the masks that the network has already."""
+    """Return the present masks of the network."""
     return [
         torch.ones_like(layer.weight[..., 0], dtype=torch.bool) if layer.mask is None else layer.mask.clone()
         for layer in net.kan_layers()
@@ -34,17 +34,17 @@ def full_masks(net: KAN) -> Masks:
 
 
 def close(masks: Masks) -> Masks:
-    """Return the masks without edges that lead nowhere or come from nowhere; the network's outputs always stay."""
+    """Return the masks without edges from constant nodes or to unused nodes; the network's outputs always stay."""
     masks = [mask.clone() for mask in masks]
     for before, after in pairwise(masks):  # constant nodes
         after &= before.any(1).unsqueeze(0)
-    for before, after in reversed(list(pairwise(masks))):  # nodes that nobody asks
+    for before, after in reversed(list(pairwise(masks))):  # nodes that no edge uses
         before &= after.any(0).unsqueeze(1)
     return masks
 
 
 def means_of(net: KAN, x: Tensor) -> Means:
-    """Return what removed edges and columns are replaced by."""
+    """Return the means that replace removed edges and columns."""
     steps: list[Step] = walk(net, x)
     return Means([moments(step.layer, step.x.detach())[0] for step in steps], x.detach().mean(0))
 
@@ -52,12 +52,12 @@ def means_of(net: KAN, x: Tensor) -> Means:
 class Masked(nn.Module):
     """A network with some edges replaced by their means, in its old shape.
 
-    Columns without edges are replaced by their means too, since a row norm sees them.
+    Columns without edges are also replaced by their means, because a row norm uses them.
 
     Args:
-        net: with a bias in each layer; a copy is made.
-        masks: closed (`close`).
-        means: of the network as it is.
+        net: a network with a bias in each layer; it is copied.
+        masks: masks after `close`.
+        means: the means of the unmasked network.
     """
 
     def __init__(self, net: KAN, masks: Masks, means: Means) -> None:
@@ -76,7 +76,7 @@ class Masked(nn.Module):
         self.dead = dead
 
     def fixed(self, x: Tensor) -> Tensor:
-        """Return x [N, W] with the means in the columns that have no edges left."""
+        """Return x [N, W] with means in the columns that have no edges."""
         return torch.where(self.dead, self.columns, x)
 
     def forward(self, x: Tensor) -> Tensor:

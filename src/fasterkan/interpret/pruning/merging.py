@@ -1,4 +1,4 @@
-"""Two layers in one, where the functions of the second are sums over the inputs of the first."""
+"""Merging of two layers into one, when the functions of the second are sums over the inputs of the first."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from .._walk import as_evaluated, walk
 from .masks import full_masks
 
 MOST_MERGED_WEIGHTS = 1000
-"""Weights of one node of the merged layer, at most."""
+"""Largest number of weights of one node of the merged layer."""
 
 
 @torch.no_grad()
 def merge(net: KAN, number: int, x: Tensor) -> KAN | None:
     """Return the network with layers `number` and `number + 1` replaced by one, fitted to them by least squares.
 
-    The new layer goes from the inputs of the first to the outputs of the second, with the first one's norm and basis;
-    it has an edge where a path led. It gives the same outputs if each output is a sum of functions of one input each,
-    as when every hidden node has one edge coming in, or only straight lines going out; else as near as sums come.
+    The new layer goes from the inputs of the first to the outputs of the second, with the norm and basis of the first.
+    It has an edge where a path existed. It gives the same outputs if each output is a sum of functions of one input
+    each. This holds if every hidden node has one incoming edge, or if all outgoing edges are straight lines. Otherwise
+    it is the best approximation by such sums.
 
     Args:
-        net: with a bias in each layer.
-        number: of the first of the two layers.
+        net: a network with a bias in each layer.
+        number: number of the first of the two layers.
         x: rows [N, I].
 
     Returns:
-        None where it cannot be done: a norm over rows, a basis with tensors for each edge, or more weights a node than
-        rows / 2 or 1,000.
+        The network, or None if the layers cannot be merged: a norm over rows, a basis with tensors for each edge, or
+        more weights per node than rows / 2 or 1,000.
     """
     first, second = net.kan_layers()[number : number + 2]
     width = first.weight.shape[2] + int(first.base_weight is not None)
@@ -57,14 +58,14 @@ def merge(net: KAN, number: int, x: Tensor) -> KAN | None:
 
 
 def _like(net: KAN, number: int) -> KAN:
-    """A copy of the network with one layer less at `number`."""
+    """A copy of the network with one layer less, at `number`."""
     made = copy.deepcopy(net)
     first, second = made.kan_layers()[number : number + 2]
     like = first.weight
     spec = dataclasses.replace(
         first.spec, out_features=second.out_features, bias=True, mask=False, output_names=second.output_names
     )
-    drawn = torch.Generator(like.device)  # the weights drawn are replaced; leave torch's own random state alone
+    drawn = torch.Generator(like.device)  # the drawn weights are replaced; torch's random state must not change
     layer = KANLinear.from_spec(spec, device=like.device, dtype=like.dtype, generator=drawn).eval()
     layer.norm, layer.base, layer.path = first.norm, first.base, first.path
     layer.set_functions(first.basis, first.basis_tensors(), torch.zeros_like(layer.weight))
@@ -74,7 +75,7 @@ def _like(net: KAN, number: int) -> KAN:
 
 
 def _least_squares(columns: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights [P] and constant of a linear fit that stays small where the data leaves it open."""
+    """Weights [P] and constant of a linear fit; weights that the data does not determine stay small."""
     center, middle = columns.mean(0), target.mean()
     u, s, vh = torch.linalg.svd(columns - center, full_matrices=False)
     floor = 1e-9 * s.amax() if s.numel() else s.new_zeros(())

@@ -1,4 +1,4 @@
-"""Removing what a network does not need: edges, nodes, inputs and layers, while the held-out loss allows it."""
+"""Pruning of edges, nodes, inputs and layers, as long as the held-out loss allows it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .search import SINGLES, PruningSearch
 
 Refit = Callable[[KAN], object]
 _RATIO = 0.7
-"""Share of the edges that a round with a refit leaves."""
+"""Share of the edges that a round with a refit keeps."""
 
 
 def prune(
@@ -40,55 +40,56 @@ def prune(
     layers: bool = True,
     seed: int = 0,
 ) -> PruneReport:
-    """Return a report with a smaller network: without the inputs, nodes, edges and layers that the loss does not need.
+    """Return a report with a smaller network, without the inputs, nodes, edges and layers that the loss does not need.
 
-    What is removed is replaced by its mean over the data, which goes into the biases of the nodes behind: only its
+    A removed part is replaced by its mean over the data, which is added to the biases of the next nodes: only its
     variation is lost. Candidates are tried from the least important on (`importance`), in this order: whole inputs,
-    hidden nodes, single edges, hidden layers (two layers become one that is fitted to them by least squares). A removal
-    stays where the held-out loss is at most
+    hidden nodes, single edges, hidden layers (two layers are replaced by one, which is fitted to them by least
+    squares). A removal is kept if the held-out loss is at most
 
-        loss of net + tolerance * (loss of the best constant answer - loss of net),
+        loss of net + tolerance * (loss of the best constant output - loss of net).
 
-    of which inputs may use up a tenth and nodes half. Of numbers each output has a loss of its own, in shares of its
-    target's variance, and all of them must hold: an output of small numbers is as safe as one of large numbers. Many
-    are removed at once where that is allowed, else one by one. Rounds go on until one removes nothing.
+    Inputs may use up a tenth of this rise, and nodes half. For numbers, each output has its own loss, divided by the
+    variance of its target, and its own limit. All limits must hold, so outputs with small numbers are protected as well
+    as outputs with large numbers. Many parts are removed at once if the limits allow it, otherwise one by one. The
+    rounds end when a round removes nothing.
 
     Args:
-        net: a KAN, of any norm; it is left as it is.
-        X: rows [N, I] that importances and means are taken from.
+        net: a KAN with any norm; it does not change.
+        X: rows [N, I], from which importances and means are computed.
         y: targets of X: numbers [N] or [N, O], or labels [N].
-        tolerance: how much of what the network explains may be lost, 0 to 1, for numbers of each output by itself: for
-            the mean squared error about the share of the target's variance. A part that explains less than that may
-            go. Of a constant target the square of its size stands for its variance.
-        validation: a pair (X, y) of rows that the network was not trained on, which is best; or the share of X and y
-            that is held out for the test, drawn by the seed. None takes X and y to be the rows of the training: for
-            the squared and the Huber loss they are all tested on, and the loss is Akaike's final prediction error, the
-            mean square times 1 + 2 P / N with P weights and N numbers in y, so that what the network took from the
-            noise of these rows is no reason to keep it; for other losses a quarter is held out.
-        loss: "squared" (mean squared error), "huber" or "logistic" (y are probabilities or 0 and 1, outputs are
-            logits) as in `fit`; "error" (share of wrong labels); "auto": "squared" for floating-point y, cross-entropy
-            for labels; or loss(outputs, y) -> scalar. Take the loss that the network was fitted with.
-        delta: of "huber", in units of y; default a tenth of y's interquartile range, as in `fit` (of several outputs
-            that of all, each brought to variance 1).
-        keep: stop when no more than this share of the edges is left, 0 to 1.
-        refit: refit(net) trains the smaller network in place after each round; its masks hold. Each round then goes
-            further than the loss allows, to 70 % of the edges (with `keep`, towards it in equal ratios, at most
-            `rounds` of them), and stays if the loss is allowed after the refit; that is how wide networks become much
-            smaller. Half of the reduction is in whole inputs and nodes, which makes the network faster, and with
-            edges=False all of it; where that is too much, all of it is in single edges, and if that is too much too,
-            the result is what went without it. Let it train with the same loss (of `fit` with starts=0, and with the
-            same delta and sparsity).
-        rounds: at most so many.
+        tolerance: the share, 0 to 1, of what the network explains that may be lost; for numbers, separately for each
+            output. For the mean squared error this is about a share of the target's variance. A part that explains less
+            may be removed. For a constant target, the square of its size is used instead of its variance.
+        validation: rows for the test. Best is a pair (X, y) of rows that were not used for training. A number is the
+            share of X and y that is held out for the test, drawn with the seed. With None, X and y are taken as the
+            training rows. The squared and the Huber loss then use all rows, with Akaike's final prediction error: the
+            mean square times 1 + 2 P / N with P weights and N numbers in y. It corrects for the noise that the network
+            has fitted. For other losses a quarter of the rows is held out.
+        loss: "squared" (mean squared error), "huber" or "logistic" (y holds probabilities, or 0 and 1; outputs are
+            logits) as in `fit`; "error" (share of wrong labels); "auto" ("squared" for floating-point y, cross-entropy
+            for labels); or a function loss(outputs, y) -> scalar. Use the loss with which the network was fitted.
+        delta: the delta of "huber", in units of y; default a tenth of the interquartile range of y, as in `fit`. For
+            several outputs, the range is that of all outputs together, each scaled to variance 1.
+        keep: stop when at most this share of the edges is left, 0 to 1.
+        refit: refit(net) trains the smaller network in place after each round; its masks stay. With a refit, each round
+            removes more than the loss allows: it keeps 70 % of the edges (with `keep`, it goes there in equal ratios,
+            in at most `rounds` rounds). The round is accepted if the loss is allowed after the refit. In this way wide
+            networks become much smaller. Half of the reduction removes whole inputs and nodes, which makes the network
+            faster; with edges=False all of it does. If this raises the loss too much, the round removes single edges
+            only. If that is also too much, the result is what was removed without a refit. Train with the same loss
+            (for `fit`: with starts=0, and the same delta and sparsity).
+        rounds: largest number of rounds.
         inputs: whether whole inputs may be removed.
-        nodes: whether hidden nodes may be.
-        edges: whether single edges may be.
-        layers: whether hidden layers may be.
-        seed: of the rows that are held out.
+        nodes: whether hidden nodes may be removed.
+        edges: whether single edges may be removed.
+        layers: whether hidden layers may be removed.
+        seed: seed of the held-out rows.
 
     Returns:
-        A `PruneReport`: `.net` takes the same X (all columns) and gives the same kind of outputs; it is a new KAN with
-        narrower layers, a bias in each, and masks for the edges that are off between nodes that stay. It is saved and
-        read as any other.
+        A `PruneReport`. `.net` takes the same X (all columns) and gives the same kind of outputs. It is a new KAN with
+        narrower layers and a bias in each layer. Masks switch off removed edges between kept nodes. It is saved and
+        loaded like any other KAN.
 
     Raises:
         TypeError, ValueError: net, X or y cannot be used, or an argument is outside its domain.
@@ -121,13 +122,13 @@ def prune(
     search = PruningSearch(train, held, criterion, kinds, seen=seen)
     before = search.loss_of(small)
     if not bool(torch.isfinite(before).all()):
-        raise ValueError(f"prune: the loss of net is {float(before.mean())}; look with fk.diagnose(net, X)")
+        raise ValueError(f"prune: the loss of net is {float(before.mean())}; check it with fk.diagnose(net, X)")
     fixed = constant(train[1], small.layers_hidden[-1], criterion).to(held[0]).expand(len(held[0]), -1)
     best = criterion(fixed, held[1]).double()
     search.before, search.rise = before, allowance(tolerance, before, best, criterion)
     least = math.ceil(keep * size_of(small).edges)
     for number in range(rounds):
-        # Wide networks are refitted for what is forced; what is free is looked for once, since it takes many losses.
+        # Wide networks are refitted after forced removals. The free search runs once, because it computes many losses.
         free = number == 0 or refit is None or size_of(small).edges <= SINGLES
         smaller = search.allowed(small, least) if free else small
         if layers:
@@ -159,7 +160,7 @@ def prune(
 
 
 def _refitted(search: PruningSearch, net: KAN, goal: int, refit: Refit) -> KAN | None:
-    """The network forced down to `goal` edges and refitted, first by nodes too; None if its loss stays too high."""
+    """The network reduced to `goal` edges and refitted, first with whole nodes; None if its loss stays too high."""
     for whole in (True, False):
         if forced := search.forced(net, goal, whole=whole):
             refit(forced)
@@ -180,7 +181,7 @@ def _table(net: KAN, X: Any, y: Any, loss: Loss) -> tuple[Tensor, Tensor]:
 def _split(
     net: KAN, x: Tensor, y: Tensor, validation: float | tuple[Tensor, Tensor], seed: int, loss: Loss
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """The rows to take importances from and those to test on."""
+    """The rows for importances and the rows for the test."""
     if isinstance(validation, tuple):
         return (x, y), _table(net, *validation, loss)
     if not 0 < real_number("prune", "validation", validation) < 1:

@@ -1,4 +1,4 @@
-"""What pruning took away, and what it cost."""
+"""The result of pruning: what was removed, and how the loss changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..importances import input_names
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """How big a network is: `edges` that are on, `parameters` (numbers learned, those of edges that are off too)."""
+    """The size of a network: `edges` that are on, and `parameters` that are learned (including edges that are off)."""
 
     edges: int
     parameters: int
@@ -28,7 +28,7 @@ def size_of(net: nn.Module) -> Size:
 
 
 def columns_of(net: KAN) -> list[int]:
-    """Return the numbers of the columns of X that a network looks at, none where no edge of the first layer is on."""
+    """Return the numbers of the columns of X that a network uses; none if no edge of the first layer is on."""
     if not size_of(net.kan_layers()[0]).edges:
         return []
     return list(range(net.layers_hidden[0])) if net.kept_inputs is None else net.kept_inputs.tolist()
@@ -40,14 +40,14 @@ class PruneReport:
 
     Attributes:
         net: the smaller network, in evaluation mode.
-        before, after: `Size` of the network given and of the smaller one.
-        loss_before, loss_after: on the held-out rows; without any the final prediction error (`fasterkan.prune`). Of
-            numbers the mean over the outputs, each in shares of its target's variance.
-        loss_allowed: how high the loss was allowed to become; of several outputs the mean of what each was allowed.
-        removed_inputs: numbers of the columns of X that the network given looked at and the smaller one does not, all
-            of them where no edge is left.
-        widths_before, widths_after: inputs, hidden nodes ..., outputs; the first is that of X in both.
-        rows: on how many rows the losses were taken.
+        before, after: `Size` of the given network and of the smaller one.
+        loss_before, loss_after: losses on the held-out rows, or final prediction errors if there are none
+            (`fasterkan.prune`). For numbers it is the mean over the outputs, each divided by its target's variance.
+        loss_allowed: the largest allowed loss; for several outputs, the mean of their limits.
+        removed_inputs: numbers of the columns of X that the given network uses and the smaller one does not; all of
+            them if no edge is left.
+        widths_before, widths_after: inputs, hidden nodes ..., outputs; in both the first is the width of X.
+        rows: number of rows on which the losses were computed.
     """
 
     net: KAN = dataclasses.field(repr=False)

@@ -1,4 +1,4 @@
-"""The loss of numbers: squared or Huber, each output on its own and in units of its target's variance."""
+"""The loss for numbers: squared or Huber, for each output separately, in units of its target's variance."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .._walk import varying_columns
 
 @dataclasses.dataclass(frozen=True)
 class Residuals:
-    """loss_o = the mean over rows of h(r_no), r_no = (output - target) / size_o, in float64.
+    """loss_o = the mean over rows of h(r_no) with r_no = (output - target) / size_o, in float64.
 
     h(r) = r^2 up to |r| = delta_o, then delta_o (2 |r| - delta_o). An infinite delta gives the mean squared error.
     """
 
     size: Tensor
-    """Standard deviation of each target; of a constant one its size, or 1 where that is 0. [O]"""
+    """Standard deviation of each target [O]; for a constant target its size, or 1 if that is 0."""
     delta: Tensor
-    """Where the loss goes on as a straight line, in units of `size`, [O]."""
+    """Value of |r| above which the loss is a straight line, [O]."""
     varies: Tensor
     """Which targets are not constant, [O]."""
 
@@ -41,16 +41,16 @@ class Residuals:
         return (bounded * (2 * residual - bounded)).mean(0)
 
     def optimism(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """Return by how much the losses of rows seen in training are too low, for each weight over 2 / N, [O].
+        """Return by how much the loss on training rows is too low, per weight and divided by 2 / N, [O].
 
-        That is E[h'^2] / (2 E[h'']), the loss itself where all residuals are below delta.
+        This is E[h'^2] / (2 E[h'']); it is the loss itself if all residuals are below delta.
         """
         residual = self._residual(outputs, y)
         within = (residual.abs() <= self.delta).double().mean(0).clamp_min(1 / len(y))
         return residual.clamp(-self.delta, self.delta).square().mean(0) / within
 
     def middle(self, y: Tensor) -> Tensor:
-        """Return the constants [O] with the least loss: the means, or Huber's, by reweighted least squares."""
+        """Return the constants [O] with the smallest loss: the means or, for Huber, by reweighted least squares."""
         exact = y.double() / self.size
         found = exact.mean(0)
         if bool(torch.isfinite(self.delta).all()):

@@ -1,4 +1,4 @@
-"""The search of pruning: which edges can go, the least important first."""
+"""The search of pruning: it tries to remove parts, the least important first."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from .report import size_of
 from .residuals import Residuals
 
 SINGLES = 1000
-"""Networks of so many edges are gone through one part after the other when the bulk is through."""
+"""Networks with at most this number of edges are also searched part by part, after removing many parts at once."""
 ROWS = 2000
-"""So many rows give the importances and means of a round."""
+"""Number of rows that are used for the importances and means of a round."""
 LIMITS = {"inputs": 0.1, "nodes": 0.5, "edges": 1.0}
-"""How much of the allowed rise of the loss is used up when a kind is through: a whole input must be worth little."""
+"""Share of the allowed rise of the loss that is used up after each kind; whole inputs may use only a little."""
 
 Data = tuple[Tensor, Tensor]
 
 
 class Part(NamedTuple):
-    """Something to remove: an edge, or a node (of the inputs of its layer) with all its edges."""
+    """A part that can be removed: an edge, or a node (an input of its layer) with all its edges."""
 
     score: float
     layer: int
@@ -40,20 +40,20 @@ class Part(NamedTuple):
 
 
 class PruningSearch:
-    """What one call of `prune` looks at again and again.
+    """The data and settings of one call of `prune`.
 
     Args:
         train: rows and targets for importances, means and merged layers.
         held: rows and targets for the loss.
-        criterion: losses [C] of outputs and targets.
-        kinds: what may be removed, of "inputs", "nodes", "edges".
-        seen: the network was trained on the held rows: losses become final prediction errors.
+        criterion: computes the losses [C] from outputs and targets.
+        kinds: which of "inputs", "nodes", "edges" may be removed.
+        seen: whether the network was trained on the held rows; the losses are then final prediction errors.
     """
 
     before: Tensor
-    """The losses of the network as it was given, [C]: one, or one for each output."""
+    """The losses of the given network, [C]: one, or one for each output."""
     rise: Tensor
-    """By how much each may rise, [C]."""
+    """The allowed rise of each loss, [C]."""
 
     def __init__(
         self,
@@ -70,10 +70,10 @@ class PruningSearch:
 
     @torch.no_grad()
     def loss_of(self, net: torch.nn.Module) -> Tensor:
-        """Return the losses on the held rows, [C]; of rows seen in training Akaike's final prediction error.
+        """Return the losses on the held rows, [C]; for training rows, Akaike's final prediction error.
 
-        That is the mean square times 1 + 2 P / N, P the weights of edges that are on, and N the numbers in y: what the
-        weights took from the noise of these rows is given back.
+        This error is the mean square times 1 + 2 P / N, with P weights of edges that are on and N numbers in y. It
+        corrects for the noise of these rows that the weights have fitted.
         """
         x, y = self.held
         outputs = net(x)
@@ -83,11 +83,11 @@ class PruningSearch:
         return found
 
     def allows(self, net: torch.nn.Module, share: float = 1.0) -> bool:
-        """Return whether no loss of a network rises by more than a share of what is allowed to it."""
+        """Return whether no loss of a network rises by more than `share` of its allowed rise."""
         return bool((self.loss_of(net) <= self.before + share * self.rise).all())  # False for NaN
 
     def allowed(self, net: KAN, least: int) -> KAN:
-        """Return the network without what the loss does not need; at least `least` edges stay."""
+        """Return the network without the parts that the loss does not need; at least `least` edges stay."""
         masks, means, worth = self._look(net)
         for kind in self.kinds:
             parts = _parts(worth, masks, kind)
@@ -95,10 +95,10 @@ class PruningSearch:
         return self._made(net, masks, means)
 
     def forced(self, net: KAN, goal: int, *, whole: bool) -> KAN | None:
-        """Return the network with at most `goal` edges, or as near as nodes and inputs alone can come.
+        """Return the network with at most `goal` edges, or as few edges as removing nodes and inputs allows.
 
-        With `whole` half of the reduction, by factors, is in whole nodes and inputs, else all in single edges. None if
-        that is not among the kinds.
+        With `whole`, half of the reduction (as a factor) removes whole nodes and inputs; otherwise only single edges
+        are removed. Return None if the needed kind may not be removed.
         """
         groups = [kind for kind in self.kinds if kind != "edges"] if whole else []
         if not groups and (whole or "edges" not in self.kinds):
@@ -114,7 +114,7 @@ class PruningSearch:
         return self._made(net, masks, means)
 
     def merged(self, net: KAN, least: int) -> KAN:
-        """Return the network with layers merged where the loss allows it."""
+        """Return the network with layers merged if the loss allows it."""
         layer = 0
         while layer < len(net.kan_layers()) - 1 and size_of(net).edges > least:
             fewer = merge(net, layer, self.train[0])
@@ -131,7 +131,7 @@ class PruningSearch:
         return compact(Masked(net, close(masks), means), self.rows)
 
     def _as_many(self, net: KAN, masks: Masks, means: Means, parts: list[Part], share: float, least: int) -> Masks:
-        """Remove the longest row of parts that a share of the rise allows, then others one by one if they are few."""
+        """Remove as many of the first parts as the share of the rise allows; then, in small networks, single parts."""
 
         def fits(candidate: Masks) -> bool:
             return _count(candidate) >= least and self.allows(Masked(net, candidate, means), share)
@@ -167,7 +167,7 @@ def _parts(worth: Importance | None, masks: Masks, kind: str) -> list[Part]:
 
 
 def _without(masks: Masks, parts: Sequence[Part]) -> Masks:
-    """Closed masks without the parts."""
+    """The closed masks without the parts."""
     masks = [mask.clone() for mask in masks]
     for layer, mask in enumerate(masks):
         here = [part for part in parts if part.layer == layer]
@@ -181,7 +181,7 @@ def _without(masks: Masks, parts: Sequence[Part]) -> Masks:
 
 
 def _down_to(masks: Masks, parts: list[Part], goal: int) -> Masks:
-    """Remove as few of the parts, from the first on, as bring the edges to `goal` at most."""
+    """Remove parts in order, until at most `goal` edges are left."""
     low, high = 0, len(parts)
     while low < high:
         middle = (low + high) // 2
@@ -193,7 +193,7 @@ def _down_to(masks: Masks, parts: list[Part], goal: int) -> Masks:
 
 
 def _edges_of(masks: Masks, part: Part) -> int:
-    """How many edges go with a part: of a node those that leave it and those that come to it."""
+    """The number of edges that are removed with a part; for a node, its outgoing and incoming edges."""
     if part.output is not None:
         return int(masks[part.layer][part.output, part.input])
     count = int(masks[part.layer][:, part.input].sum())
@@ -201,7 +201,7 @@ def _edges_of(masks: Masks, part: Part) -> int:
 
 
 def _weights(net: torch.nn.Module) -> int:
-    """How many weights the edges have that are on."""
+    """The number of weights of the edges that are on."""
     layers = [module for module in net.modules() if isinstance(module, KANLinear)]
     each = [layer.weight.shape[2] + int(layer.base_weight is not None) for layer in layers]
     return sum(size_of(layer).edges * width for layer, width in zip(layers, each, strict=True))
