@@ -114,11 +114,11 @@ def test_the_smallest_image_is_what_the_poolings_need() -> None:
     [
         (
             {"view": [-1, 1, 28, 28], "in_channels": 3},
-            "view=[-1, 1, 28, 28] has 1 channels, in_channels=3; give one",
+            "view=[-1, 1, 28, 28] has 1 channels, in_channels=3; give only one",
         ),
         (
             {"view": [-1, 1, 28, 28], "image_size": 32},
-            "view=[-1, 1, 28, 28] is 28 x 28, image_size=(32, 32); give one",
+            "view=[-1, 1, 28, 28] is 28 x 28, image_size=(32, 32); give only one",
         ),
         ({"view": [64, 1, 28, 28]}, "view must be [-1, channels, height, width], got [64, 1, 28, 28]"),
         ({"view": [-1, 784]}, "view must be [-1, channels, height, width], got [-1, 784]"),
@@ -128,7 +128,7 @@ def test_the_smallest_image_is_what_the_poolings_need() -> None:
         ({"image_size": (28, 28, 1)}, "image_size must be one number or (height, width), got (28, 28, 1)"),
         (
             {"image_size": (40, 15)},
-            "an image of 40 x 15 is too small, its poolings would leave nothing: at least 16 x 16 is needed; "
+            "an image of 40 x 15 is too small, nothing would be left after the poolings: at least 16 x 16 is needed; "
             "enlarge or pad the images",
         ),
         ({"view": [-1, 1, 8, 28]}, "an image of 8 x 28 is too small"),
@@ -145,7 +145,12 @@ def test_refused_images(options: dict[str, Any], words: str) -> None:
     ("layers", "options", "error", "words"),
     [
         (64, {}, TypeError, "FasterKANvolver: layers_hidden must be a list of widths such as [64, 10], got 64"),
-        ([], {}, ValueError, "FasterKANvolver: layers_hidden needs the outputs at least, [64, 10] say; got []"),
+        (
+            [],
+            {},
+            ValueError,
+            "FasterKANvolver: layers_hidden needs at least the number of outputs, such as [64, 10]; got []",
+        ),
         ([64, 0], {}, ValueError, "FasterKANvolver: layers_hidden[1] must be at least 1, got 0"),
         ([64, 2.5], {}, TypeError, "FasterKANvolver: layers_hidden[1] must be a whole number, got 2.5 (float)"),
         ([1, 10], {}, ValueError, "LayerNorm of one feature is 0 whatever the input"),

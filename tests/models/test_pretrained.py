@@ -443,7 +443,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     },
     "unsigned": (
         lambda f: rewrite(f, lambda config: config["arguments"]["layers"][0].update(bias=False), sign=False),
-        ["config.json was altered: its sha256 is ", "restore it or save the model again"],
+        ["config.json was changed: its sha256 is ", "restore it or save the model again"],
     ),
     "model": (
         put(model="FasterKan"),
@@ -498,10 +498,13 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         layer(norm=None),
         ["unexpected ['layers.0.norm.center', 'layers.0.norm.scale', 'layers.0.norm.status'"],
     ),
-    "weights-empty": (lambda f: (f / "model.safetensors").write_bytes(b""), ["(0 bytes, ", "is torn, was altered"]),
-    "weights-empty-signed": (lambda f: reweigh(f, b""), ["model.safetensors is no safetensors file (0 bytes): "]),
-    "weights-pickle": (lambda f: reweigh(f, pickle.dumps({"a": 1})), ["model.safetensors is no safetensors file"]),
-    "weights-header": (lambda f: reweigh(f, b"\xff" * 8 + b"{}"), ["model.safetensors is no safetensors file"]),
+    "weights-empty": (
+        lambda f: (f / "model.safetensors").write_bytes(b""),
+        ["(0 bytes, ", "is incomplete, was changed"],
+    ),
+    "weights-empty-signed": (lambda f: reweigh(f, b""), ["model.safetensors is not a safetensors file (0 bytes): "]),
+    "weights-pickle": (lambda f: reweigh(f, pickle.dumps({"a": 1})), ["model.safetensors is not a safetensors file"]),
+    "weights-header": (lambda f: reweigh(f, b"\xff" * 8 + b"{}"), ["model.safetensors is not a safetensors file"]),
     "weights-other-model": (
         other_weights,
         ["does not hold the model that config.json describes: missing ", "'layers.0.base_weight'"],
@@ -548,7 +551,7 @@ def test_weights_cut_at_any_length(saved: Path) -> None:
         path.write_bytes(data[:length])
         assert f"model.safetensors ({length} bytes, sha256 " in refused(saved)
     path.write_bytes(data + b"\0")
-    assert "is torn, was altered" in refused(saved)
+    assert "is incomplete, was changed" in refused(saved)
     path.write_bytes(data)
     from_pretrained(saved)
 

@@ -1,4 +1,4 @@
-"""Whole networks, and how they are saved and read."""
+"""Networks, and functions that save and load them."""
 
 from .conv_net import ResKANNet
 from .fasterkan import FasterKAN

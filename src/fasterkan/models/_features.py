@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 NUM_FEATURES = 256
-SMALLEST_IMAGE = 16  # the least s for which (s // 2 // 2 - 2) // 2, what three poolings and one edge leave, is not 0
+SMALLEST_IMAGE = 16  # smallest s with (s // 2 // 2 - 2) // 2 >= 1, the size after three poolings and one edge
 
 
 class ConvFeatures(nn.Module):
-    """Two residual blocks with squeeze-excite gates behind a stem, then self-attention, averaged over the positions.
+    """A stem, two residual blocks with squeeze-excite gates, then self-attention, averaged over the positions.
 
     Shapes: [N, C, H, W] -> [N, 256]; H, W >= 16.
 
@@ -46,7 +46,7 @@ class ConvFeatures(nn.Module):
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw weights and biases from U(-b, b), b = fan_in^-1/2; norms and attention start as identities."""
+        """Draw weights and biases from U(-b, b), b = fan_in^-1/2; norms and attention are identities at the start."""
         for module in self.modules():
             if isinstance(module, _Conv2d | _Linear):
                 bound = module.weight[0].numel() ** -0.5
@@ -61,7 +61,9 @@ class ConvFeatures(nn.Module):
         x = self.stem_norm(F.relu(self.stem(x)))
         x = self.dropout(F.max_pool2d(x, 2))
         x = self.block1(x)
-        x = self.dropout(self.gate1(x) * F.max_pool2d(x, 2))  # a gate is positive: pooling first is the same, and less
+        x = self.dropout(
+            self.gate1(x) * F.max_pool2d(x, 2)
+        )  # a gate is positive: pooling first gives the same and costs less
         x = F.relu(self.pointwise(self.depthwise(x)))
         x = self.block2(x)
         x = self.dropout(self.gate2(x) * F.max_pool2d(x, 2))
@@ -86,7 +88,7 @@ class ResidualBlock(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """One gate in (0, 1) a channel, sigmoid(U relu(V mean(x))): [N, C, H, W] -> [N, C, 1, 1].
+    """One gate in (0, 1) per channel, sigmoid(U relu(V mean(x))): [N, C, H, W] -> [N, C, 1, 1].
 
     Source: Hu et al. (arXiv 1709.01507); the reduction is 16.
     """
@@ -104,7 +106,7 @@ class SqueezeExcite(nn.Module):
 class AttentionPool(nn.Module):
     """The mean over positions of x + gamma V softmax(q k^T): [N, C, H, W] -> [N, C]; q and k are C / 8 wide, unscaled.
 
-    The mean goes through the sum over keys and through V, so that V sees one vector an image.
+    The mean is taken before the sum over keys and before V, so V is applied to one vector per image.
     Source: Zhang et al. (arXiv 1805.08318).
     """
 
@@ -123,14 +125,14 @@ class AttentionPool(nn.Module):
 
 
 class _Conv2d(nn.Conv2d):
-    """A convolution that draws no random numbers; `ConvFeatures.reset_parameters` does, with its generator."""
+    """A convolution that draws no random numbers; `ConvFeatures.reset_parameters` draws them with its generator."""
 
     def reset_parameters(self) -> None:
         """Leave the tensors as they were allocated."""
 
 
 class _Linear(nn.Linear):
-    """A linear map that draws no random numbers; `ConvFeatures.reset_parameters` does, with its generator."""
+    """A linear map that draws no random numbers; `ConvFeatures.reset_parameters` draws them with its generator."""
 
     def reset_parameters(self) -> None:
         """Leave the tensors as they were allocated."""

@@ -1,4 +1,4 @@
-"""What models of images share: their size as an argument, and how a batch of them is taken."""
+"""The common part of models for images: the argument image_size, and the shape of a batch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..ops import autocast_dtype
 
 
 def height_width(owner: str, image_size: object) -> tuple[int, int]:
-    """Return (H, W) from one number for both, or from two.
+    """Return (H, W) from one number for both, or from two numbers.
 
     Raises:
-        TypeError, ValueError: neither.
+        TypeError, ValueError: image_size is neither.
     """
     if not isinstance(image_size, list | tuple):
         side = whole_number(owner, "image_size", image_size, 1)
@@ -27,16 +27,16 @@ def height_width(owner: str, image_size: object) -> tuple[int, int]:
 
 
 def as_images(owner: str, x: Tensor, image: tuple[int, int, int], weight: Tensor) -> tuple[Tensor, torch.Size]:
-    """Return the images in x as [N, C, H, W], and the shape that x has in front of them.
+    """Return the images in x as [N, C, H, W], and the leading shape of x.
 
     Args:
         owner: the model, for messages.
         x: [..., C, H, W] or [..., C * H * W].
         image: (C, H, W).
-        weight: a parameter of the model, whose dtype x must have where autocast is off.
+        weight: a parameter of the model; without autocast x must have its dtype.
 
     Raises:
-        TypeError, ValueError: x is of another kind, dtype or shape.
+        TypeError, ValueError: x is not a tensor, or has another dtype or shape.
     """
     if not isinstance(x, Tensor):
         raise TypeError(f"{owner}: x must be a tensor, got {type(x).__name__}; convert it with torch.as_tensor(x)")
@@ -56,13 +56,15 @@ def as_images(owner: str, x: Tensor, image: tuple[int, int, int], weight: Tensor
 
 
 def check_outputs(owner: str, layers_hidden: object) -> tuple[int, ...]:
-    """Return the widths behind the features of an image as ints, one or more.
+    """Return the widths after the features of an image as ints, one or more.
 
     Raises:
-        TypeError, ValueError: no list of whole numbers, or an empty one.
+        TypeError, ValueError: layers_hidden is not a list of whole numbers, or is empty.
     """
     if not isinstance(layers_hidden, list | tuple):
         raise TypeError(f"{owner}: layers_hidden must be a list of widths such as [64, 10], got {layers_hidden!r}")
     if not layers_hidden:
-        raise ValueError(f"{owner}: layers_hidden needs the outputs at least, [64, 10] say; got {layers_hidden}")
+        raise ValueError(
+            f"{owner}: layers_hidden needs at least the number of outputs, such as [64, 10]; got {layers_hidden}"
+        )
     return tuple(whole_number(owner, f"layers_hidden[{i}]", w, 1) for i, w in enumerate(layers_hidden))

@@ -1,4 +1,4 @@
-"""The original FasterKAN's package is called fasterkan too: its pickled models must not become half of ours."""
+"""The package of the original FasterKAN is also called fasterkan: its pickled models must not load as ours."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from .pretrained import CheckpointError
 
 ELSEWHERE = (
     "load it in an environment with the original FasterKAN instead of this package (both are called fasterkan), and "
-    'save its tensors alone: torch.save(model.state_dict(), "weights.pt")'
+    'save only its tensors: torch.save(model.state_dict(), "weights.pt")'
 )
 IMPORT = f"fk.import_checkpoint(path) reads it and runs nothing of it; if that refuses it, {ELSEWHERE}"
 
 
 def check_own(name: str, state: Mapping[str, Any], attribute: str) -> None:
-    """Raise unless what a pickle holds of an object is that of our class.
+    """Raise an error if the state in a pickle is not that of an object of our class.
 
     Args:
-        name: of the class.
+        name: name of the class.
         state: the object's attributes.
-        attribute: one that every object of our class has, and none of the original's.
+        attribute: an attribute that every object of our class has, and no object of the original.
 
     Raises:
-        CheckpointError: it is the state of an object of the original.
+        CheckpointError: the state is that of an object of the original.
     """
     if attribute not in state:
         raise CheckpointError(

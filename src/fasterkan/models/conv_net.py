@@ -25,32 +25,33 @@ _NAME = "ResKANNet"
 class ResKANNet(Pretrained):
     """An image classifier of residual blocks of 3 x 3 `KANConv2d`, for images of about 32 x 32.
 
-    A plain 3 x 3 convolution makes the first channels of the image; each further stage halves the image and changes the
-    number of channels; the mean over the positions goes into a `KAN`. A batch norm follows every convolution: without
-    it the functions' common offsets, the same at all pixels, drown what differs between images.
+    A plain 3 x 3 convolution computes the first channels from the image. Each further stage halves the image and
+    changes the number of channels. The mean over the positions is the input of a `KAN`. A batch norm follows every
+    convolution. Without it the functions' common offsets, which are the same at all pixels, are larger than the
+    differences between images.
 
     Args:
-        layers_hidden: widths behind the last stage, [hidden ..., outputs]; [10] is one layer.
-        channels: the channels of each stage, at least 3 each.
-        blocks: how many residual blocks a stage has.
+        layers_hidden: widths after the last stage, [hidden ..., outputs]; [10] is one layer.
+        channels: number of channels of each stage, at least 3 each.
+        blocks: number of residual blocks of each stage.
         basis: the functions in blocks and head; default RSWAF(num_grids=4).
         base: base branch of blocks and head, as in `KANLinear`: None or a name.
         in_channels: C.
         image_size: H = W, or (H, W), in pixels.
         device, dtype, generator: as in `KANLinear`.
 
-    Shapes: x [..., C * H * W] or [..., C, H, W] -> y [..., layers_hidden[-1]], any leading shape. In training mode the
-        batch norms look at all images of a call together, two at least.
+    Shapes: x [..., C * H * W] or [..., C, H, W] -> y [..., layers_hidden[-1]], with any leading shape. In training mode
+        the batch norms use all images of a call together; at least two are needed.
 
     Attributes:
-        stem: the first convolution and its norm; stages: the blocks one after the other; norm: of the mean over the
-            positions; head: the `KAN` behind it.
+        stem: the first convolution and its norm; stages: the blocks one after the other; norm: the norm of the mean
+            over the positions; head: the `KAN` after it.
 
     Raises:
-        TypeError, ValueError: an argument outside its domain; on call, x of another shape or dtype, or one image alone
-            in training.
+        TypeError, ValueError: an argument lies outside its domain; on call, x has another shape or dtype, or holds one
+            image only in training mode.
 
-    Source: the residual blocks of He et al. (arXiv 1512.03385), KAN convolutions in place of convolution and ReLU.
+    Source: the residual blocks of He et al. (arXiv 1512.03385), with KAN convolutions instead of convolution and ReLU.
 
     Example:
         >>> ResKANNet([10], in_channels=3, image_size=32)(torch.rand(5, 3, 32, 32)).shape
@@ -75,7 +76,7 @@ class ResKANNet(Pretrained):
         widths = check_outputs(_NAME, layers_hidden)
         if not isinstance(channels, list | tuple) or not channels:
             raise TypeError(
-                f"{_NAME}: channels must be a list of at least one number, (16, 32, 64) say; got {channels!r}"
+                f"{_NAME}: channels must be a list of at least one number, such as (16, 32, 64); got {channels!r}"
             )
         self.channels = tuple(whole_number(_NAME, f"channels[{i}]", c, 3) for i, c in enumerate(channels))
         self.blocks = whole_number(_NAME, "blocks", blocks, 1)
@@ -109,7 +110,7 @@ class ResKANNet(Pretrained):
 
     @property
     def layers_hidden(self) -> tuple[int, ...]:
-        """The widths behind the last stage, those of the head."""
+        """The widths after the last stage, which are those of the head."""
         return self.head.layers_hidden[1:]
 
     def kan_layers(self) -> list[KANLinear]:

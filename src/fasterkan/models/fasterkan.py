@@ -1,4 +1,4 @@
-"""FasterKAN: the original's model with the original's signature, every argument effective."""
+"""FasterKAN: the model of the original with its signature; every argument has an effect."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ F = TypeVar("F", bound="FasterKAN")
 
 
 class FasterKAN(KAN):
-    """The network of the FasterKAN project: LayerNorm, RSWAF basis and one bias-free matrix product a layer.
+    """The network of the FasterKAN project: each layer has LayerNorm, the RSWAF basis and a bias-free product.
 
     Args:
         layers_hidden: widths [inputs, hidden ..., outputs].
         grid_min, grid_max: first and last centre of the grid, in units of the normalised input.
         num_grids: centres K.
         exponent: p in 1 - |tanh((z - u) / h)|^p.
-        inv_denominator: 1/h, or "auto". The default 1.0 is what the original computes whatever it is told; its own
-            default 0.5, taken at its word, costs accuracy.
-        train_grid, train_inv_denominator: learn the centres, 1/h.
-        base_activation: None, or the base branch's activation (a name such as "silu", or a callable) on the layer's
-            input.
+        inv_denominator: 1/h, or "auto". The original ignores this argument and always uses 1.0, which is the default
+            here. Its documented default, 0.5, gives a lower accuracy.
+        train_grid, train_inv_denominator: whether to learn the centres, and 1/h.
+        base_activation: None, or the activation of the base branch (a name such as "silu", or a callable), which acts
+            on the layer's input.
         spline_weight_init_scale: factor of the Xavier-uniform weights.
-        norm_gain: initial gain of the LayerNorms; the original's is 1. "auto" is the gain at which gradients keep
-            their size, which `inv_denominator="auto"` needs.
+        norm_gain: initial gain of the LayerNorms; in the original it is 1. With "auto", gradients keep their size;
+            `inv_denominator="auto"` needs this.
         device, dtype, generator: as in `KANLinear`.
 
     Shapes: x [..., layers_hidden[0]] -> y [..., layers_hidden[-1]].
 
     Raises:
-        TypeError, ValueError: an argument outside its domain; a width of 1 in front of a layer, which LayerNorm turns
+        TypeError, ValueError: an argument lies outside its domain, or a layer has one input only, which LayerNorm turns
             into a constant (use `KAN(..., norm="feature")`).
 
     Source: A. Delis, FasterKAN (2024).

@@ -1,4 +1,4 @@
-"""FasterKANvolver: the original's convolutional network with its KAN head, every argument effective."""
+"""FasterKANvolver: the convolutional network of the original with its KAN head; every argument has an effect."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ class FasterKANvolver(Pretrained):
     """The image classifier of the FasterKAN project: convolutions to 256 features, then a FasterKAN.
 
     Args:
-        layers_hidden: widths behind the 256 features, [hidden ..., outputs]; [10] is one layer.
+        layers_hidden: widths after the 256 features, [hidden ..., outputs]; [10] is one layer.
         grid_min, grid_max: first and last centre of the head's grid, in units of the normalised input.
         num_grids, exponent, inv_denominator, train_grid, train_inv_denominator, base_activation,
-            spline_weight_init_scale, norm_gain: of the head, as in `FasterKAN`.
-        view: the image as [-1, C, H, W]; None is [-1, 1, 28, 28], or what in_channels and image_size say.
+            spline_weight_init_scale, norm_gain: arguments of the head, as in `FasterKAN`.
+        view: the image as [-1, C, H, W]; None takes in_channels and image_size, by default [-1, 1, 28, 28].
         in_channels: C; default 1.
         image_size: H = W, or (H, W), in pixels, at least 16 each; default 28.
         device, dtype, generator: as in `KANLinear`.
 
-    Shapes: x [..., C * H * W] or [..., C, H, W] -> y [..., layers_hidden[-1]], any leading shape. In training mode the
-        batch norms look at all images of a call together.
+    Shapes: x [..., C * H * W] or [..., C, H, W] -> y [..., layers_hidden[-1]], with any leading shape. In training mode
+        the batch norms use all images of a call together.
 
     Attributes:
-        features: the convolutions, [N, C, H, W] -> [N, 256]; head: the FasterKAN behind them.
+        features: the convolutions, [N, C, H, W] -> [N, 256]; head: the FasterKAN after them.
 
     Raises:
-        TypeError, ValueError: an argument outside its domain; view against in_channels or image_size; an image that
-            the poolings would leave nothing of; on call, x of another shape or dtype.
+        TypeError, ValueError: an argument lies outside its domain; view contradicts in_channels or image_size; the
+            image is so small that nothing is left after the poolings; on call, x has another shape or dtype.
 
     Source: A. Delis, FasterKAN (2024).
 
@@ -101,7 +101,7 @@ class FasterKANvolver(Pretrained):
 
     @property
     def layers_hidden(self) -> tuple[int, ...]:
-        """The widths behind the features, those of the head."""
+        """The widths after the features, which are those of the head."""
         return self.head.layers_hidden[1:]
 
     def kan_layers(self) -> list[KANLinear]:
@@ -135,7 +135,7 @@ class FasterKANvolver(Pretrained):
 
 
 def _image(view: object, in_channels: object, image_size: object) -> tuple[int, tuple[int, int]]:
-    """Return (C, (H, W)) from the two ways to say it."""
+    """Return (C, (H, W)) from view, or from in_channels and image_size."""
     channels = None if in_channels is None else whole_number(_NAME, "in_channels", in_channels, 1)
     size = None if image_size is None else height_width(_NAME, image_size)
     if view is not None:
@@ -144,14 +144,14 @@ def _image(view: object, in_channels: object, image_size: object) -> tuple[int, 
         said = whole_number(_NAME, "view[1]", view[1], 1)
         height, width = (whole_number(_NAME, f"view[{i}]", view[i], 1) for i in (2, 3))
         if channels not in (None, said):
-            raise ValueError(f"{_NAME}: view={list(view)} has {said} channels, in_channels={channels}; give one")
+            raise ValueError(f"{_NAME}: view={list(view)} has {said} channels, in_channels={channels}; give only one")
         if size not in (None, (height, width)):
-            raise ValueError(f"{_NAME}: view={list(view)} is {height} x {width}, image_size={size}; give one")
+            raise ValueError(f"{_NAME}: view={list(view)} is {height} x {width}, image_size={size}; give only one")
         channels, size = said, (height, width)
     height, width = size or (28, 28)
     if min(height, width) < SMALLEST_IMAGE:
         raise ValueError(
-            f"{_NAME}: an image of {height} x {width} is too small, its poolings would leave nothing: "
+            f"{_NAME}: an image of {height} x {width} is too small, nothing would be left after the poolings: "
             f"at least {SMALLEST_IMAGE} x {SMALLEST_IMAGE} is needed; enlarge or pad the images"
         )
     return channels or 1, (height, width)

@@ -1,4 +1,4 @@
-"""KAN: a stack of KANLinear layers of one kind."""
+"""KAN: a stack of KANLinear layers."""
 
 from __future__ import annotations
 
@@ -42,20 +42,21 @@ class KAN(Calibratable, GridCare, Pretrained):
         norm: of every layer, as in `KANLinear` ("layer", "rms", "feature", None or a description), or a list with one
             for each layer. A module serves one layer only, so it is refused here when there are several.
         base: base branch of every layer, as in `KANLinear`.
-        base_input: what the base branches see, as in `KANLinear`.
+        base_input: input of the base branches, as in `KANLinear`.
         bias: add a bias in every layer.
         after: what follows every layer, the last one included, as in `KANLinear`.
-        first_affine: False leaves the first layer's LayerNorm or RMSNorm without learned gain and bias: its backward
-            is one matrix product cheaper, since nothing but them needs the gradient of the network's input.
+        first_affine: with False, the LayerNorm or RMSNorm of the first layer has no learned gain and bias. Its backward
+            is then one matrix product cheaper, since only the gain and bias need the gradient of the network's
+            normalised input.
         device, dtype, generator: as in `KANLinear`.
 
     Shapes: x [..., layers_hidden[0]] -> y [..., layers_hidden[-1]].
 
     Attributes:
-        layers: the layers. All else that the network says of itself it reads from them.
+        layers: the layers. All other properties of the network are read from them.
 
     Raises:
-        TypeError, ValueError: widths, norm or base that cannot be used.
+        TypeError, ValueError: the widths, norm or base cannot be used.
 
     Source: Liu et al., KAN (arXiv 2404.19756).
 
@@ -90,7 +91,7 @@ class KAN(Calibratable, GridCare, Pretrained):
                 outputs,
                 basis,
                 norm=layer_norm,
-                base=copy.deepcopy(base),  # a module with parameters, PReLU say, is each layer's own
+                base=copy.deepcopy(base),  # each layer gets its own module, such as PReLU
                 base_input=base_input,
                 bias=bias,
                 after=after,
@@ -112,7 +113,7 @@ class KAN(Calibratable, GridCare, Pretrained):
 
     @property
     def layers_hidden(self) -> tuple[int, ...]:
-        """The widths: how many columns x has, and the outputs of each layer."""
+        """The widths: the number of columns of x, and of outputs of each layer."""
         layers = self.kan_layers()
         return (layers[0].input_width, *(layer.out_features for layer in layers))
 
@@ -123,13 +124,13 @@ class KAN(Calibratable, GridCare, Pretrained):
 
     @property
     def norm(self) -> NormDescription | nn.Module | list[NormDescription | nn.Module | None] | None:
-        """The description of the layers' norm, a list with one for each layer where they differ."""
+        """The description of the layers' norm, or a list with one description for each layer if they differ."""
         norms = [layer.spec.norm for layer in self.kan_layers()]
         return norms[0] if all(norm == norms[0] for norm in norms) else norms
 
     @property
     def base(self) -> Base:
-        """The base branch's activation in the first layer, by name where it has one; None without a branch."""
+        """The activation of the first layer's base branch, by name if it has one; None without a branch."""
         return self.kan_layers()[0].spec.base
 
     @property
@@ -139,29 +140,29 @@ class KAN(Calibratable, GridCare, Pretrained):
 
     @property
     def after(self) -> str | None:
-        """What follows the first layer."""
+        """The name of the `After` module of the first layer, or None."""
         return self.kan_layers()[0].spec.after
 
     @property
     def kept_inputs(self) -> Tensor | None:
-        """Which columns of x the first layer takes, [I'], after `fk.prune` removed others; else None: all of them."""
+        """The columns of x that the first layer takes, [I'], if `fk.prune` removed others; else None."""
         return self.kan_layers()[0].kept_inputs
 
     @property
     def input_names(self) -> tuple[str, ...] | None:
-        """Names of the columns of x, None if they have none (`set_names`)."""
+        """The names of the columns of x, or None (`set_names`)."""
         return self.kan_layers()[0].input_names
 
     @property
     def output_names(self) -> tuple[str, ...] | None:
-        """Names of the outputs, None if they have none (`set_names`)."""
+        """The names of the outputs, or None (`set_names`)."""
         return self.kan_layers()[-1].output_names
 
     def set_names(self, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None) -> None:
-        """Name the columns of x and the outputs; the names are saved with the network. None leaves them unnamed.
+        """Name the columns of x and the outputs; None gives no names. The names are saved with the network.
 
         Raises:
-            TypeError, ValueError: no strings, or another number of names.
+            TypeError, ValueError: a name is not a string, or the number of names is wrong.
         """
         layers = self.kan_layers()
         check_names(type(self).__name__, "inputs", inputs, self.layers_hidden[0])
@@ -171,14 +172,15 @@ class KAN(Calibratable, GridCare, Pretrained):
             layers[-1].set_names(layers[-1].input_names, outputs)
 
     def take_inputs(self, columns: Tensor, width: int) -> None:
-        """Let the first layer see some columns of x only; x then has `width` of them, as `layers_hidden[0]` says.
+        """Let the first layer use only some columns of x; x then has `width` columns, which is `layers_hidden[0]`.
 
         Args:
-            columns: their numbers in increasing order, as many as the first layer has in_features, whole numbers.
-            width: how many columns x has.
+            columns: the numbers of the columns in increasing order, integers; there must be in_features of the first
+                layer.
+            width: number of columns of x.
 
         Raises:
-            ValueError: numbers that do not increase within 0 ... width - 1, or too many or too few of them.
+            ValueError: the numbers do not increase, lie outside 0 ... width - 1, or are too many or too few.
         """
         self.kan_layers()[0].take_inputs(columns, width)
 
@@ -195,14 +197,14 @@ class KAN(Calibratable, GridCare, Pretrained):
 
     @classmethod
     def from_specs(cls: type[K], specs: Sequence[LayerSpec], **factory: Any) -> K:
-        """Return a fresh network of the layers that are described, one after the other.
+        """Return a new network with the described layers, one after the other.
 
         Args:
-            specs: at least one; each takes as many inputs as the one before has outputs.
+            specs: at least one description; each layer takes as many inputs as the layer before has outputs.
             factory: device, dtype and generator, as in `KANLinear`.
 
         Raises:
-            ValueError: there is none, or two widths do not meet.
+            ValueError: there is no description, or the widths of two layers do not match.
         """
         if not specs:
             raise ValueError(f"{cls.__name__}: a network needs at least one layer, got none")
@@ -218,7 +220,7 @@ class KAN(Calibratable, GridCare, Pretrained):
 
     @classmethod
     def _plain_arguments(cls, specs: Sequence[LayerSpec]) -> dict[str, Any]:
-        """What the constructor needs, until the layers that are described take the place of its own."""
+        """Arguments for the constructor, whose layers are then replaced by the described ones."""
         return {"layers_hidden": [specs[0].in_features, *(spec.out_features for spec in specs)], "norm": None}
 
     @classmethod
@@ -245,7 +247,7 @@ class KAN(Calibratable, GridCare, Pretrained):
 
 
 def _one_each(owner: str, norm: Norm | Sequence[Norm], count: int) -> list[NormDescription | nn.Module | None]:
-    """Return the norms of `count` layers; no module serves two."""
+    """Return the norms of `count` layers; one module cannot be used in two layers."""
     if isinstance(norm, Sequence) and not isinstance(norm, str):
         if len(norm) != count:
             raise ValueError(
@@ -259,7 +261,7 @@ def _one_each(owner: str, norm: Norm | Sequence[Norm], count: int) -> list[NormD
     if len(set(modules)) < len(modules):
         raise ValueError(
             f"{owner}: norm is one module, there are {count} layers; give a description such as "
-            "fk.LayerNorm(affine=False), from which each layer makes its own"
+            "fk.LayerNorm(affine=False), from which each layer makes its own norm"
         )
     return norms
 
@@ -268,12 +270,14 @@ def check_widths(owner: str, layers_hidden: object) -> tuple[int, ...]:
     """Return the widths as ints, two or more, each at least 1.
 
     Raises:
-        TypeError, ValueError: no sequence of whole numbers, or too few of them.
+        TypeError, ValueError: layers_hidden is not a sequence of whole numbers, or has too few of them.
     """
     if not isinstance(layers_hidden, list | tuple):
         raise TypeError(
             f"{owner}: layers_hidden must be a list of widths such as [784, 256, 10], got {layers_hidden!r}"
         )
     if len(layers_hidden) < 2:
-        raise ValueError(f"{owner}: layers_hidden needs inputs and outputs, [784, 256, 10] say; got {layers_hidden}")
+        raise ValueError(
+            f"{owner}: layers_hidden needs inputs and outputs, such as [784, 256, 10]; got {layers_hidden}"
+        )
     return tuple(whole_number(owner, f"layers_hidden[{i}]", w, 1) for i, w in enumerate(layers_hidden))

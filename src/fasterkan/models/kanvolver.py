@@ -28,35 +28,40 @@ class KANvolver(Pretrained):
     """The image classifier of torchkan: two convolutions, then layers y = relu(batchnorm(W (x, x^2) + V x)).
 
     Args:
-        layers_hidden: widths behind the features, [hidden ..., outputs].
-        polynomial_order: highest power of a feature; at least 1; W has as many numbers an edge.
-        base_activation: what follows a layer's batch norm: "relu" or another name, or a module's class.
-        last_activation: let it follow the last layer too, as torchkan does; see below.
-        in_channels: C; torchkan's is 1.
-        image_size: H = W, or (H, W), in pixels, at least 4 each; torchkan's is 28.
-        device: where the tensors go.
-        dtype: of all tensors.
+        layers_hidden: widths after the features, [hidden ..., outputs].
+        polynomial_order: highest power of a feature, at least 1. W has this many numbers per edge.
+        base_activation: activation after a layer's batch norm: "relu" or another name, or the class of a module.
+        last_activation: whether the last layer has the activation too, as in torchkan; see below.
+        in_channels: C; in torchkan it is 1.
+        image_size: H = W, or (H, W), in pixels, at least 4 each; in torchkan it is 28.
+        device: device of all tensors.
+        dtype: dtype of all tensors.
         generator: draws the weights; default torch's global one.
 
-    Shapes: x [..., C * H * W] or [..., C, H, W] -> y [..., layers_hidden[-1]], any leading shape. In training mode the
-        batch norms look at all images of a call together, two at least.
+    Shapes: x [..., C * H * W] or [..., C, H, W] -> y [..., layers_hidden[-1]], with any leading shape. In training mode
+        the batch norms use all images of a call together; at least two are needed.
 
-    Right here, where torchkan's goes wrong: no x^0 and no biases in front of a batch norm, which takes them out again,
-    while Adam makes steps of the rounding errors that are their gradient, until the running mean is far off (on 3000
-    digits of MNIST, after three epochs: 97 % with the batch's own mean, 10 % in eval mode); no activation behind the
-    last layer, where a ReLU lets no class have a negative score and passes no gradient where it is 0 (torchkan's
-    checkpoints want `last_activation=True`); images of another size are refused, which there are cut up into more or
-    fewer images than were given; powers by products instead of `pow`. As there: features are not normalised before
-    their powers, and the weights start as those of `nn.Conv2d` and `nn.Linear`.
+    Differences from torchkan, which correct its errors:
+
+    - There is no x^0 and no bias before a batch norm, because the batch norm removes constants. In torchkan the
+      gradients of these parameters are rounding errors, and Adam turns them into steps, until the running mean is far
+      off (on 3000 digits of MNIST, after three epochs: 97 % with the batch's own mean, 10 % in eval mode).
+    - There is no activation after the last layer. In torchkan a ReLU there allows no negative score of a class, and
+      passes no gradient where it is 0. Checkpoints of torchkan need `last_activation=True`.
+    - Images of another size are refused. torchkan cuts them into more or fewer images than were given.
+    - Powers are computed by products instead of `pow`.
+
+    As in torchkan, features are not normalised before the powers, and the initial weights are those of `nn.Conv2d` and
+    `nn.Linear`.
 
     Attributes:
         features: `conv1` C -> 16 and `conv2` 16 -> 32, 3 x 3, each followed by ReLU and 2 x 2 max-pooling.
-        head: a `KAN` with the basis `Powers(polynomial_order)`; layer n holds W as `weight` [O, I, K], V as
+        head: a `KAN` with the basis `Powers(polynomial_order)`; each layer has W as `weight` [O, I, K], V as
             `base_weight` [O, I], and the batch norm as `after.norm`.
 
     Raises:
-        TypeError, ValueError: an argument outside its domain; on call, x of another shape or dtype, or one image alone
-            in training.
+        TypeError, ValueError: an argument lies outside its domain; on call, x has another shape or dtype, or holds one
+            image only in training mode.
 
     Source: S. S. Bhattacharjee, TorchKAN (github.com/1ssb/torchkan, KANvolver.py, 2024).
 
@@ -89,8 +94,8 @@ class KANvolver(Pretrained):
         height, width = (size // 4 for size in self.image_size)
         if not height * width:
             raise ValueError(
-                f"{_NAME}: an image of {self.image_size} is too small, its poolings would leave nothing: at least "
-                "4 x 4 is needed"
+                f"{_NAME}: an image of {self.image_size} is too small, nothing would be left after the poolings: at "
+                "least 4 x 4 is needed"
             )
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.features = _Features(self.in_channels, **factory)
@@ -109,7 +114,7 @@ class KANvolver(Pretrained):
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw weights as `nn.Conv2d` and `nn.Linear` do, U(-b, b) with b = fan_in^-1/2; batch norms become as new."""
+        """Draw weights as `nn.Conv2d` and `nn.Linear` do, U(-b, b) with b = fan_in^-1/2, and reset the batch norms."""
         for conv in (self.features.conv1, self.features.conv2):
             like_linear_(conv.weight, conv.bias, conv.weight[0].numel(), generator)
         for layer in self.head.kan_layers():
@@ -128,7 +133,7 @@ class KANvolver(Pretrained):
 
     @property
     def layers_hidden(self) -> tuple[int, ...]:
-        """The widths behind the features, those of the head."""
+        """The widths after the features, which are those of the head."""
         return self.head.layers_hidden[1:]
 
     @property
@@ -138,12 +143,12 @@ class KANvolver(Pretrained):
 
     @property
     def base_activation(self) -> str:
-        """What follows a layer's batch norm, all layers but perhaps the last."""
+        """The activation after a layer's batch norm; for the last layer see `last_activation`."""
         return split_after(self.head.kan_layers()[0].spec.after or "batchnorm")[1]
 
     @property
     def last_activation(self) -> bool:
-        """Whether an activation follows the last layer too."""
+        """Whether the last layer also has an activation."""
         return split_after(self.head.kan_layers()[-1].spec.after or "batchnorm")[1] != "identity"
 
     def kan_layers(self) -> list[KANLinear]:

@@ -1,4 +1,4 @@
-"""MLP: the network every KAN is compared with, also one of equal size by construction."""
+"""MLP: the network with which KANs are compared, also with an equal number of parameters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class MLP(Pretrained):
 
     Args:
         layers_hidden: widths [inputs, hidden ..., outputs], at least two.
-        activation: between the layers: "silu" ("gelu", "relu", "tanh", "identity"), or a callable; None for none.
+        activation: activation between the layers: "silu" (or "gelu", "relu", "tanh", "identity"), a callable, or None
+            for no activation.
         bias: add a bias in every layer.
         device, dtype: as in `nn.Linear`.
         generator: draws the weights, as `nn.Linear` does; default torch's global one.
@@ -29,7 +30,7 @@ class MLP(Pretrained):
     Shapes: x [..., layers_hidden[0]] -> y [..., layers_hidden[-1]].
 
     Raises:
-        TypeError, ValueError: widths or activation that cannot be used.
+        TypeError, ValueError: the widths or the activation cannot be used.
 
     Example:
         >>> MLP([784, 256, 10])(torch.randn(64, 784)).shape
@@ -51,13 +52,13 @@ class MLP(Pretrained):
         super().__init__()
         widths = check_widths(type(self).__name__, layers_hidden)
         self.layers_hidden, self.bias = widths, bias
-        self.__dict__["activation"] = activation  # a module is registered once, between the layers
+        self.__dict__["activation"] = activation  # not registered here: a module is registered between the layers
         function = resolve_base(activation)
         self.layers = nn.ModuleList(
             nn.Linear(inputs, outputs, bias=bias, device=device, dtype=dtype) for inputs, outputs in pairwise(widths)
         )
         between = len(widths) - 2
-        self.activations = [copy.deepcopy(function) for _ in range(between)]  # PReLU say, is each layer's own
+        self.activations = [copy.deepcopy(function) for _ in range(between)]  # each layer gets its own PReLU
         if isinstance(function, nn.Module):
             self.activation_modules = nn.ModuleList(f for f in self.activations if isinstance(f, nn.Module))
         for layer in self.layers:
@@ -73,19 +74,20 @@ class MLP(Pretrained):
 
     @classmethod
     def like(cls, model_or_layers: KAN | Sequence[int], activation: Base = "silu", **options: Any) -> MLP:
-        """Return an MLP with as nearly as possible the number of parameters of a KAN, of the same depth and ends.
+        """Return an MLP of the same depth, inputs and outputs as a KAN, with nearly the same number of parameters.
 
-        Its hidden widths are those of the KAN times one factor, rounded. A KAN without a hidden layer is given one.
-        With one hidden layer H the difference is at most half of what one more unit costs, (inputs + outputs + 1) / 2
-        with biases, unless H = 1 is too many already. All that `parameters()` lists counts, trained or not.
+        Its hidden widths are those of the KAN times one factor, rounded. If the KAN has no hidden layer, the MLP gets
+        one. With one hidden layer of H units, the difference is at most half the cost of one unit, (inputs + outputs +
+        1) / 2 with biases, unless H = 1 already has too many parameters. All parameters in `parameters()` count,
+        trained or frozen.
 
         Args:
-            model_or_layers: a KAN of any kind, or widths, which mean `KAN(widths)` with its defaults.
+            model_or_layers: a KAN of any kind, or widths, which stand for `KAN(widths)` with its defaults.
             activation: as in the constructor.
             options: bias, device, dtype, generator, as in the constructor.
 
         Raises:
-            TypeError, ValueError: the model is no KAN, or widths that cannot be used.
+            TypeError, ValueError: the model is not a KAN, or the widths cannot be used.
 
         Example:
             >>> import fasterkan as fk
@@ -124,9 +126,10 @@ def like_widths(layers_hidden: Sequence[int], wanted: int, bias: bool = True) ->
     """Return [inputs, hidden ..., outputs] of the MLP whose number of parameters is nearest to `wanted`.
 
     Args:
-        layers_hidden: the ends to keep, and hidden widths whose proportions to keep; without one, there will be one.
-        wanted: number of parameters.
-        bias: count biases.
+        layers_hidden: the inputs and outputs, which are kept, and the hidden widths, whose proportions are kept. If
+            there is no hidden width, one is added.
+        wanted: the desired number of parameters.
+        bias: whether the MLP has biases.
     """
     first, *hidden, last = layers_hidden
     hidden = hidden or [1]

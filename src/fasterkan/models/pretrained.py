@@ -1,4 +1,4 @@
-"""Models as folders: `model.safetensors` beside `config.json`, written atomically, checked when read, no pickle."""
+"""Models as folders: `model.safetensors` and `config.json`, written atomically, checked when read, without pickle."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _READ = (1, FORMAT)
 _KEYS = {"format", "fasterkan_version", "model", "arguments", "dtype", "weights_sha256", "config_sha256"}
 _DTYPES = ("float64", "float32", "bfloat16", "float16")
 _UNUSABLE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError)
-"""What a constructor may raise when it is given arguments that are not its own."""
+"""The exceptions that a constructor may raise for arguments that it does not accept."""
 
 
 class CheckpointError(ValueError):
-    """A saved model that cannot be used: what was got, what was expected, and the fix."""
+    """A saved model cannot be used; the message says what was found, what was expected, and what to do."""
 
 
 class Pretrained(nn.Module):
-    """`save_pretrained` and `from_pretrained` for models that can say and repeat how they were made."""
+    """`save_pretrained` and `from_pretrained` for models that can be made again from their configuration."""
 
     registry: ClassVar[dict[str, type[Pretrained]]] = {}
 
@@ -44,30 +44,31 @@ class Pretrained(nn.Module):
 
     @abstractmethod
     def to_config(self) -> dict[str, Any]:
-        """Return the arguments, JSON-able, from which `from_config` makes a model of the same shape."""
+        """Return the arguments, as values for JSON, from which `from_config` makes a model of the same shape."""
 
     @classmethod
     @abstractmethod
     def from_config(cls, config: Mapping[str, Any], **factory: Any) -> Pretrained:
-        """Return a fresh model; `factory` holds device and dtype."""
+        """Return a new model; `factory` holds device and dtype."""
 
     @classmethod
     def from_format_1(
         cls, config: Mapping[str, Any], state: dict[str, Tensor]
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Return arguments and tensors of a file of format 1 as those of today; by default they are the same."""
+        """Convert the arguments and tensors of a file of format 1 to the present format; by default, return them."""
         return dict(config), state
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write `model.safetensors` and `config.json` into `folder` and return it.
 
-        Both are written under temporary names, flushed to the disk and renamed, so that an interruption leaves the
-        former files or the new ones, never a torn one. Nothing is written that `from_pretrained` could not read.
+        Both files are written under temporary names, flushed to the disk and renamed. An interruption therefore leaves
+        either the old files or the new files, and never a partly written file. If `from_pretrained` could not read the
+        result, nothing is written.
 
         Raises:
-            ValueError: the model holds NaN or infinity, was made with a function that has no name to save, or cannot
-                be made again from its `to_config`.
-            OSError: the folder cannot be written; then its files are as they were.
+            ValueError: the model holds NaN or infinity, has a function without a name for the file, or cannot be made
+                again from its `to_config`.
+            OSError: the folder cannot be written; its files are then unchanged.
         """
         folder = Path(folder)
         state = {name: tensor.detach().contiguous().cpu() for name, tensor in self.state_dict().items()}
@@ -107,7 +108,7 @@ class Pretrained(nn.Module):
         """Return the model that `save_pretrained` wrote into `folder`, on `device`, in eval mode.
 
         Raises:
-            CheckpointError: a file is missing, torn or altered, or does not hold a model of this class.
+            CheckpointError: a file is missing, incomplete or changed, or does not hold a model of this class.
         """
         model = from_pretrained(folder, device=device)
         if not isinstance(model, cls):
@@ -119,12 +120,12 @@ P = TypeVar("P", bound=Pretrained)
 
 
 def from_pretrained(folder: str | Path, *, device: torch.device | str = "cpu") -> Pretrained:
-    """Return the model that `save_pretrained` wrote into `folder`, whatever its class, on `device`, in eval mode.
+    """Return the model of any class that `save_pretrained` wrote into `folder`, on `device`, in eval mode.
 
-    Checksums, names, shapes, dtypes and finiteness are checked; nothing is executed from the files.
+    Checksums, names, shapes, dtypes and finiteness are checked. No code from the files is executed.
 
     Raises:
-        CheckpointError: a file is missing, torn or altered, or fits no model of this version.
+        CheckpointError: a file is missing, incomplete or changed, or does not match a model of this version.
     """
     folder = Path(folder)
     config = _read_config(folder)
@@ -145,7 +146,7 @@ def from_pretrained(folder: str | Path, *, device: torch.device | str = "cpu") -
 
 
 def _empty_twin(model_class: type[Pretrained], config: Mapping[str, Any]) -> Pretrained:
-    """The model that `config` describes, on the meta device; what there was to warn of was said when it was made."""
+    """The model that `config` describes, on the meta device, without repeating the warnings of its construction."""
     dtype = getattr(torch, config["dtype"])
     return _without_warnings(model_class.from_config, config["arguments"], device="meta", dtype=dtype)
 
@@ -157,7 +158,7 @@ def _without_warnings(function: Callable[..., T], *args: Any, **options: Any) ->
 
 
 def _misfit(model: nn.Module, state: Mapping[str, Tensor]) -> str | None:
-    """Say in what `state` differs from the state that `model` has, None if in nothing."""
+    """Return how `state` differs from the state of `model`, or None if it does not differ."""
     expected = model.state_dict()
     missing, unexpected = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
     if missing or unexpected:
@@ -170,14 +171,14 @@ def _misfit(model: nn.Module, state: Mapping[str, Tensor]) -> str | None:
 
 
 def _expect_masks(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Give the layers of a twin a mask where `state` has one: format 1 did not say which layers have some."""
+    """Give the layers of a model a mask if `state` has one: format 1 does not say which layers have masks."""
     for name, module in model.named_modules():
         if isinstance(module, KANLinear) and (f"{name}.mask" if name else "mask") in state:
             module.mask = torch.ones(module.out_features, module.in_features, dtype=torch.bool, device="meta")
 
 
 def _digest(config: Mapping[str, Any]) -> str:
-    """The sha256 of a configuration without its own checksum, whatever the order of its keys and its white space."""
+    """The sha256 of a configuration without its own checksum, independent of the order of keys and of white space."""
     content = {key: value for key, value in config.items() if key != "config_sha256"}
     return sha256_of(json.dumps(content, sort_keys=True).encode())
 
@@ -205,7 +206,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} has unknown keys {', '.join(unknown)}; expected {', '.join(sorted(_KEYS))}")
     if (digest := _digest(config)) != config["config_sha256"]:
         raise CheckpointError(
-            f"{path} was altered: its sha256 is {digest[:16]}..., it says {str(config['config_sha256'])[:16]}...; "
+            f"{path} was changed: its sha256 is {digest[:16]}..., it says {str(config['config_sha256'])[:16]}...; "
             "restore it or save the model again"
         )
     name = str(config["model"])
@@ -225,17 +226,18 @@ def _read_weights(path: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
     data = path.read_bytes()
     if (digest := sha256_of(data)) != config["weights_sha256"]:
         raise CheckpointError(
-            f"{path} ({len(data)} bytes, sha256 {digest[:16]}...) is torn, was altered or comes from another save than "
-            f"{CONFIG}, which expects sha256 {str(config['weights_sha256'])[:16]}...; restore both files from one save"
+            f"{path} ({len(data)} bytes, sha256 {digest[:16]}...) is incomplete, was changed or comes from another "
+            f"save than {CONFIG}, which expects sha256 {str(config['weights_sha256'])[:16]}...; "
+            "restore both files from one save"
         )
     try:
         return safetensors.torch.load(data)
     except (SafetensorError, ValueError, LookupError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is no safetensors file ({len(data)} bytes): {error}") from error
+        raise CheckpointError(f"{path} is not a safetensors file ({len(data)} bytes): {error}") from error
 
 
 def _check_weights(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Raise CheckpointError unless `state` is one of the model's, finite."""
+    """Raise CheckpointError if `state` does not match the model or is not finite."""
     if misfit := _misfit(model, state):
         raise CheckpointError(f"{path} does not hold the model that {CONFIG} describes: {misfit}")
     if bad := [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]:

@@ -47,11 +47,11 @@ HOSTILE: dict[str, tuple[str, Callable[[State], Any], str]] = {
     ),
     "norm-width": (
         "cheby-12-7-5-3", changed(ln1__weight=torch.ones(5)),
-        "is no network of ChebyKANLayers: ln1.weight has shape (5), expected (7)",
+        "is not a network of ChebyKANLayers: ln1.weight has shape (5), expected (7)",
     ),
     "degrees": (
         "cheby-6-4-2", changed(chebykan2__cheby_coeffs=torch.ones(4, 2, 5)),
-        "is no network of ChebyKANLayers: chebykan2.cheby_coeffs has shape (4, 2, 5), expected (4, any, 7)",
+        "is not a network of ChebyKANLayers: chebykan2.cheby_coeffs has shape (4, 2, 5), expected (4, any, 7)",
     ),
     "orders": (
         "cheby-6-4-2", changed(chebykan1__arange=torch.arange(7) + 1),

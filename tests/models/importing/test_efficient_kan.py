@@ -60,11 +60,11 @@ HOSTILE: dict[str, tuple[str, Callable[[State], Any], str]] = {
     "other-degree": (
         "efficient-12-7-5",
         changed(layers__0__grid=torch.rand(12, 30), layers__1__grid=torch.rand(7, 30)),
-        "is no KAN of efficient-kan: 30 knots and 8 functions fit no degree",
+        "is not a KAN of efficient-kan: 30 knots and 8 functions fit no degree",
     ),
     "rows": (
         "efficient-12-7-5", changed(layers__0__grid=torch.rand(11, 12)),
-        "is no KAN of efficient-kan: layers.0.grid has shape (11, 12), expected (12, any)",
+        "is not a KAN of efficient-kan: layers.0.grid has shape (11, 12), expected (12, any)",
     ),
     "dtypes": (
         "efficient-12-7-5", lambda s: {**s, "layers.1.grid": s["layers.1.grid"].double()},

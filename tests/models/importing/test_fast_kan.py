@@ -33,11 +33,11 @@ HOSTILE: dict[str, tuple[str, Callable[[State], Any], str]] = {
     ),
     "shape": (
         "fastkan-12-7-5", changed(layers__0__spline_linear__weight=torch.ones(7, 95)),
-        "is no FastKAN of fast-kan: layers.0.spline_linear.weight has shape (7, 95), expected (any, 96)",
+        "is not a FastKAN of fast-kan: layers.0.spline_linear.weight has shape (7, 95), expected (any, 96)",
     ),
     "chain": (
         "fastkan-12-7-5", changed(layers__1__layernorm__weight=torch.ones(6)),
-        "is no FastKAN of fast-kan: layers.1.layernorm.weight has shape (6), expected (7)",
+        "is not a FastKAN of fast-kan: layers.1.layernorm.weight has shape (6), expected (7)",
     ),
     "nan": (
         "fastkan-12-7-5", filled("layers.1.base_linear.weight", math.nan),

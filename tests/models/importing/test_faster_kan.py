@@ -125,24 +125,24 @@ def test_an_import_can_be_saved_and_read(volver: State, tmp_path: Path) -> None:
 
 NAMES = "expected were some like layers.0.spline_linear.weight or faster_kan_layers.0.spline_linear.weight"
 HOSTILE: dict[str, tuple[Callable[[State], Any], str]] = {
-    "empty": (lambda s: {}, f"holds no FasterKAN and no FasterKANvolver of faster-kan: its names are none, {NAMES}"),
+    "empty": (lambda s: {}, f"holds no FasterKAN or FasterKANvolver of faster-kan: its names are none, {NAMES}"),
     "another-project": (
         lambda s: nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(2, 2), nn.Linear(2, 2)).state_dict(),
-        "holds no FasterKAN and no FasterKANvolver of faster-kan: its names are 0.bias, 0.weight, 1.bias, 1.weight and "
+        "holds no FasterKAN or FasterKANvolver of faster-kan: its names are 0.bias, 0.weight, 1.bias, 1.weight and "
         f"2 more, {NAMES}",
     ),
     "efficient-kan": (
         lambda s: {f"layers.0.{part}": torch.ones(2, 3) for part in ("base_weight", "spline_weight", "spline_scaler")},
-        "holds no FasterKAN and no FasterKANvolver of faster-kan: its names are layers.0.base_weight, ",
+        "holds no FasterKAN or FasterKANvolver of faster-kan: its names are layers.0.base_weight, ",
     ),
     "fastkan": (
         changed(layers__0__base_linear__weight=torch.ones(7, 12), layers__0__base_linear__bias=torch.ones(7)),
         "holds more than a FasterKAN: layers.0.base_linear.bias, layers.0.base_linear.weight",
     ),
-    "ours": (lambda s: fk.FasterKAN([3, 2]).state_dict(), "holds no FasterKAN and no FasterKANvolver of faster-kan"),
+    "ours": (lambda s: fk.FasterKAN([3, 2]).state_dict(), "holds no FasterKAN or FasterKANvolver of faster-kan"),
     "both": (
         lambda s: {**s, **{f"faster_kan_{name}": t for name, t in s.items()}},
-        "holds no FasterKAN and no FasterKANvolver of faster-kan: its names are faster_kan_layers.0.layernorm.bias, ",
+        "holds no FasterKAN or FasterKANvolver of faster-kan: its names are faster_kan_layers.0.layernorm.bias, ",
     ),
     "no-layer-0": (
         lambda s: {name: t for name, t in s.items() if not name.startswith("layers.0.")},
@@ -153,27 +153,27 @@ HOSTILE: dict[str, tuple[Callable[[State], Any], str]] = {
     "no-second-width": (without("layers.1.rbf.inv_denominator"), "lacks layers.1.rbf.inv_denominator"),
     "flat-weight": (
         changed(layers__1__spline_linear__weight=torch.ones(140)),
-        "is no FasterKAN: layers.1.spline_linear.weight has shape (140), expected (any, 28)",
+        "is not a FasterKAN: layers.1.spline_linear.weight has shape (140), expected (any, 28)",
     ),
     "scalar-grid": (
         changed(layers__0__rbf__grid=torch.ones(())),
-        "is no FasterKAN: layers.0.rbf.grid has shape (), expected (any)",
+        "is not a FasterKAN: layers.0.rbf.grid has shape (), expected (any)",
     ),
     "inputs": (
         changed(layers__0__spline_linear__weight=torch.ones(7, 50)),
-        "is no FasterKAN: layers.0.spline_linear.weight has shape (7, 50), expected (any, 48)",
+        "is not a FasterKAN: layers.0.spline_linear.weight has shape (7, 50), expected (any, 48)",
     ),
     "outputs": (
         changed(layers__0__spline_linear__weight=torch.ones(6, 48)),
-        "is no FasterKAN: layers.1.layernorm.weight has shape (7), expected (6)",
+        "is not a FasterKAN: layers.1.layernorm.weight has shape (7), expected (6)",
     ),
     "other-grid": (
         changed(layers__1__rbf__grid=torch.ones(5)),
-        "is no FasterKAN: layers.1.rbf.grid has shape (5), expected (4)",
+        "is not a FasterKAN: layers.1.rbf.grid has shape (5), expected (4)",
     ),
     "wide-width": (
         changed(layers__1__rbf__inv_denominator=torch.ones(1)),
-        "is no FasterKAN: layers.1.rbf.inv_denominator has shape (1), expected ()",
+        "is not a FasterKAN: layers.1.rbf.inv_denominator has shape (1), expected ()",
     ),
     "mixed-dtypes": (
         changed(layers__1__rbf__grid=torch.ones(4).double()),
@@ -193,7 +193,7 @@ HOSTILE: dict[str, tuple[Callable[[State], Any], str]] = {
     ),
     "no-centre": (
         lambda s: {name: t[:0] if "grid" in name else t for name, t in s.items()},
-        "is no FasterKAN: layers.0.rbf.grid has shape (0), expected (any)",
+        "is not a FasterKAN: layers.0.rbf.grid has shape (0), expected (any)",
     ),
     "one-feature": (
         lambda s: make.formula_state(
@@ -232,16 +232,16 @@ STEM = "feature_extractor.initial_layers"
         (without(f"{STEM}.5.bn1.running_var"), f"lacks {STEM}.5.bn1.running_var"),
         (
             lambda s: {**s, f"{STEM}.5.conv1.weight": torch.ones(32, 32, 3, 3)},
-            f"is no FasterKANvolver: {STEM}.5.conv1.weight has shape (32, 32, 3, 3), expected (64, 32, 3, 3)",
+            f"is not a FasterKANvolver: {STEM}.5.conv1.weight has shape (32, 32, 3, 3), expected (64, 32, 3, 3)",
         ),
         (
             lambda s: {**s, f"{STEM}.2.num_batches_tracked": torch.tensor(3.0)},
-            f"is no FasterKANvolver: {STEM}.2.num_batches_tracked is torch.float32 (), expected a whole number",
+            f"is not a FasterKANvolver: {STEM}.2.num_batches_tracked is torch.float32 (), expected a whole number",
         ),
         (filled(f"{STEM}.2.running_var", math.inf), f"holds NaN or infinity in {STEM}.2.running_var"),
         (
             lambda s: {**s, "faster_kan_layers.0.layernorm.weight": torch.ones(128)},
-            "is no FasterKANvolver: faster_kan_layers.0.layernorm.weight has shape (128), expected (256)",
+            "is not a FasterKANvolver: faster_kan_layers.0.layernorm.weight has shape (128), expected (256)",
         ),
         (
             lambda s: {n: t for n, t in s.items() if not n.startswith("feature")},
@@ -271,7 +271,7 @@ def test_options_that_do_not_suit_the_file(state: State, volver: State, tmp_path
         (
             images,
             {"image_size": 8},
-            "FasterKANvolver: an image of 8 x 8 is too small, its poolings would leave nothing",
+            "FasterKANvolver: an image of 8 x 8 is too small, nothing would be left after the poolings",
         ),
     ):
         with pytest.raises(ValueError) as caught:

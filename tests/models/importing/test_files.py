@@ -91,8 +91,8 @@ def test_a_whole_pickled_model_is_refused_with_the_reason_and_the_remedy(tmp_pat
     path = write(tmp_path / "a.pt", nn.Linear(3, 2))
     assert refused(path) == (
         "holds the Python object torch.nn.modules.linear.Linear: reading that means running code from the "
-        "file, so it is refused. If you trust it, load the model beside the project that made it and save its tensors "
-        'alone: torch.save(model.state_dict(), "weights.pt")'
+        "file, so it is refused. If you trust it, load the model beside the project that made it and save only its "
+        'tensors: torch.save(model.state_dict(), "weights.pt")'
     )
     path.write_bytes(pickle.dumps({"a": 1}))
     assert refused(path).startswith("holds pickled Python objects: reading that means running code from the")
@@ -112,7 +112,7 @@ def test_files_that_are_something_else(data: bytes, suffix: str, tmp_path: Path)
     path.write_bytes(data)
     kind = "safetensors file" if suffix == ".safetensors" else "file that torch.save wrote"
     message = refused(path)
-    assert message.startswith(f"({len(data)} bytes) is no whole {kind}: ")
+    assert message.startswith(f"({len(data)} bytes) is not a complete {kind}: ")
     assert message.endswith("; copy it again")
 
 
@@ -123,7 +123,7 @@ def test_truncated_files(form: Callable[[Any], bytes], state: State, tmp_path: P
     lengths = random.Random(0)
     for _ in range(30):
         path.write_bytes(data[: lengths.randrange(len(data))])
-        assert "is no whole" in refused(path)
+        assert "is not a complete" in refused(path)
 
 
 @pytest.mark.parametrize("form", [as_zip, as_legacy, safetensors.torch.save], ids=["zip", "legacy", "safetensors"])
@@ -147,22 +147,22 @@ HOSTILE: dict[str, tuple[Callable[[State], Any], str]] = {
     "number": (lambda s: 3, "holds a int, a state dict was expected"),
     "text": (
         lambda s: {**s, "note": "best"},
-        "is no state dict: under 'note' lies a str, a tensor was expected; a state dict may also lie under "
+        "is not a state dict: under 'note' lies a str, a tensor was expected; a state dict may also lie under "
         "'state_dict', 'model_state_dict', 'model'",
     ),
-    "numbered": (lambda s: {1: s}, "is no state dict: under 1 lies a dict, a tensor was expected"),
-    "unusual-wrapper": (lambda s: {"net": s}, "is no state dict: under 'net' lies a dict, a tensor was expected"),
+    "numbered": (lambda s: {1: s}, "is not a state dict: under 1 lies a dict, a tensor was expected"),
+    "unusual-wrapper": (lambda s: {"net": s}, "is not a state dict: under 'net' lies a dict, a tensor was expected"),
     "expanded": (
         changed(layers__0__layernorm__weight=torch.ones(1).expand(10**12)),
         "has 5",
     ),
     "sparse": (
         changed(layers__0__spline_linear__weight=torch.ones(7, 48).to_sparse()),
-        "holds layers.0.spline_linear.weight, which is no plain dense tensor (torch.sparse_coo, torch.float32)",
+        "holds layers.0.spline_linear.weight, which is not a plain dense tensor (torch.sparse_coo, torch.float32)",
     ),
     "meta": (
         changed(layers__0__rbf__grid=torch.ones(4, device="meta")),
-        "holds layers.0.rbf.grid, which is no plain dense tensor",
+        "holds layers.0.rbf.grid, which is not a plain dense tensor",
     ),
 }
 

@@ -129,7 +129,7 @@ def test_pickles_and_damaged_files(source: str, tmp_path: Path) -> None:
     (tmp_path / "p.pt").write_bytes(pickle.dumps({"a": 1}))
     assert refused(tmp_path / "p.pt", source).startswith("holds pickled Python objects")
     (tmp_path / "t.pt").write_bytes(write(tmp_path / "a.pt", {"a": torch.ones(3)}).read_bytes()[:100])
-    assert "is no whole file that torch.save wrote" in refused(tmp_path / "t.pt", source)
+    assert "is not a complete file that torch.save wrote" in refused(tmp_path / "t.pt", source)
     assert refused(tmp_path / "none.pt", source) == "is missing"
 
 

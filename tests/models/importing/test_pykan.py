@@ -131,7 +131,7 @@ HOSTILE: dict[str, tuple[Callable[[State], Any], str]] = {
     ),
     "version-0.0": (
         lambda s: {k: t for k, t in s.items() if "node" not in k},
-        "is no MultKAN of pykan 0.2: it lacks node_bias_0, as files of pykan before 0.2 do; save it again there",
+        "is not a MultKAN of pykan 0.2: it lacks node_bias_0, as files of pykan before 0.2 do; save it again there",
     ),
     "another": (lambda s: nn.Linear(2, 3).state_dict(), "holds no MultKAN of pykan 0.2: its names are bias, wei"),
     "missing": (without("act_fun.1.scale_sp"), "lacks act_fun.1.scale_sp; it has act_fun.0.coef, "),
@@ -139,11 +139,11 @@ HOSTILE: dict[str, tuple[Callable[[State], Any], str]] = {
     "extra": (changed(act_fun__0__more=torch.ones(2)), "holds more than a MultKAN of pykan 0.2: act_fun.0.more"),
     "shape": (
         changed(act_fun__0__mask=torch.ones(5, 2)),
-        "is no MultKAN of pykan 0.2: act_fun.0.mask has shape (5, 2), expected (2, 5)",
+        "is not a MultKAN of pykan 0.2: act_fun.0.mask has shape (5, 2), expected (2, 5)",
     ),
     "chain": (
         changed(act_fun__1__coef=torch.ones(4, 1, 8)),
-        "is no MultKAN of pykan 0.2: act_fun.1.coef has shape (4, 1, 8), expected (5, any, 8)",
+        "is not a MultKAN of pykan 0.2: act_fun.1.coef has shape (4, 1, 8), expected (5, any, 8)",
     ),
     "grids": (
         changed(act_fun__1__grid=torch.arange(14.0).expand(5, 14)),
@@ -196,13 +196,15 @@ def test_configurations_that_cannot_be_read(old: str, new: str, words: str, tmp_
 
 def test_missing_and_damaged_files(tmp_path: Path) -> None:
     prefix = tmp_path / "mark"
-    refused(prefix, " is no checkpoint of pykan: mark_config.yml and mark_state missing beside it; give the path")
+    refused(prefix, " is not a checkpoint of pykan: mark_config.yml and mark_state missing beside it; give the path")
     written("pykan-2-5-1", prefix)
-    refused(tmp_path / "mark_state", " is no checkpoint of pykan: mark_state_config.yml and mark_state_state missing")
+    refused(
+        tmp_path / "mark_state", " is not a checkpoint of pykan: mark_state_config.yml and mark_state_state missing"
+    )
     (tmp_path / "mark_config.yml").write_bytes(b"\xff\xfe\x00")
-    refused(prefix, "_config.yml is no text: ")
+    refused(prefix, "_config.yml is not a text file: ")
     written("pykan-2-5-1", prefix)
     (tmp_path / "mark_state").write_bytes((tmp_path / "mark_state").read_bytes()[:200])
-    refused(prefix, "_state (200 bytes) is no whole file that torch.save wrote")
+    refused(prefix, "_state (200 bytes) is not a complete file that torch.save wrote")
     torch.save(nn.Linear(2, 2), tmp_path / "mark_state")
     refused(prefix, "_state holds the Python object torch.nn.modules.linear.Linear: reading that means running code")

@@ -39,7 +39,7 @@ def test_the_original_is_named(name: str, tmp_path: Path) -> None:
 def test_a_whole_message(tmp_path: Path) -> None:
     path = write(tmp_path / "eff.pt", peers.read("efficient-12-7-5").state)
     assert refused(path) == (
-        "holds no FasterKAN and no FasterKANvolver of faster-kan: its names are layers.0.base_weight, layers.0.grid, "
+        "holds no FasterKAN or FasterKANvolver of faster-kan: its names are layers.0.base_weight, layers.0.grid, "
         "layers.0.spline_scaler, layers.0.spline_weight and 4 more, expected were some like "
         "layers.0.spline_linear.weight or faster_kan_layers.0.spline_linear.weight; it looks like a file of "
         "efficient-kan: import_checkpoint(path, source='efficient-kan')"

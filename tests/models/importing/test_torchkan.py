@@ -30,26 +30,27 @@ def test_a_kanvolver(tmp_path: Path) -> None:
 HOSTILE: dict[str, tuple[str, Callable[[State], Any], str]] = {
     "kal-columns": (
         "kal-12-7-5", changed(poly_weights__0=torch.ones(7, 47)),
-        "is no KAL_Net of torchkan: poly_weights.0 has 47 columns, expected a multiple of its 12 inputs",
+        "is not a KAL_Net of torchkan: poly_weights.0 has 47 columns, expected a multiple of its 12 inputs",
     ),
     "kal-orders": (
         "kal-12-7-5", changed(poly_weights__1=torch.ones(5, 35)),
-        "is no KAL_Net of torchkan: poly_weights.1 has shape (5, 35), expected (5, 28)",
+        "is not a KAL_Net of torchkan: poly_weights.1 has shape (5, 35), expected (5, 28)",
     ),
     "kal-norm": ("kal-12-7-5", without("layer_norms.1.bias"), "lacks layer_norms.1.bias; it has "),
     "kal-zero-size": (
         "kal-12-7-5", changed(base_weights__0=torch.ones(7, 0)),
-        "is no KAL_Net of torchkan: base_weights.0 has shape (7, 0), expected (any, any)",
+        "is not a KAL_Net of torchkan: base_weights.0 has shape (7, 0), expected (any, any)",
     ),
     "volver-stem": (
         "kanvolver-10",
         changed(feature_extractor__3__weight=torch.ones(32, 16, 5, 5)),
-        "is no KANvolver of torchkan: feature_extractor.3.weight has shape (32, 16, 5, 5), expected (32, 16, 3, 3)",
+        "is not a KANvolver of torchkan: feature_extractor.3.weight has shape (32, 16, 5, 5), expected (32, 16, 3, 3)",
     ),
     "volver-counter": (
         "kanvolver-10",
         changed(batch_norms__0__num_batches_tracked=torch.ones(())),
-        "is no KANvolver of torchkan: batch_norms.0.num_batches_tracked is torch.float32 (), expected a whole number",
+        "is not a KANvolver of torchkan: batch_norms.0.num_batches_tracked is torch.float32 (), "
+        "expected a whole number",
     ),
     "volver-no-counter": (
         "kanvolver-10",
@@ -59,7 +60,8 @@ HOSTILE: dict[str, tuple[str, Callable[[State], Any], str]] = {
     "volver-columns": (
         "kanvolver-10",
         changed(poly_weights__0__weight=torch.ones(10, 4703)),
-        "is no KANvolver of torchkan: poly_weights.0.weight has 4703 columns, expected a multiple of its 1568 inputs",
+        "is not a KANvolver of torchkan: poly_weights.0.weight has 4703 columns, "
+        "expected a multiple of its 1568 inputs",
     ),
     "volver-no-head": (
         "kanvolver-10",

@@ -29,7 +29,7 @@ whole = script("make_whole")
 NAMES = list(whole.MODELS)
 ELSEWHERE = (
     "load it in an environment with the original FasterKAN instead of this package (both are called fasterkan), and "
-    'save its tensors alone: torch.save(model.state_dict(), "weights.pt")'
+    'save only its tensors: torch.save(model.state_dict(), "weights.pt")'
 )
 
 
@@ -216,26 +216,29 @@ def with_attribute(name: str, value: object) -> Callable[[nn.Module], nn.Module]
     return change
 
 
-NO_MODULE = "is no whole model of faster-kan: {} is no module of its own. If you trust the file, " + ELSEWHERE
+NO_MODULE = "is not a whole model of faster-kan: {} is not one of its modules. If you trust the file, " + ELSEWHERE
 HOSTILE: dict[str, tuple[Callable[[nn.Module], Any], str]] = {
     "twice": (twice, NO_MODULE.format("layers")),
-    "doubling": (doubling, "is no whole model of faster-kan: b.b.b."),
+    "doubling": (doubling, "is not a whole model of faster-kan: b.b.b."),
     "circular": (circular, NO_MODULE.format("self")),
     "a-part-that-is-none": (with_attribute("_modules", {"layers": "text"}), NO_MODULE.format("layers")),
     "parts-that-are-none": (with_attribute("_modules", [1, 2]), NO_MODULE.format("what it holds")),
     "no-parts": (with_attribute("_modules", None), NO_MODULE.format("what it holds")),
-    "no-tensor": (with_attribute("_parameters", {"a": "text"}), "is no state dict: under 'a' lies a str, a tensor was"),
+    "no-tensor": (
+        with_attribute("_parameters", {"a": "text"}),
+        "is not a state dict: under 'a' lies a str, a tensor was",
+    ),
     "called": (lambda m: Called(type(m)), "("),
     "attributes-that-are-none": (lambda m: Stateful(type(m), [1]), "("),
     "attributes-without-names": (lambda m: Stateful(type(m), {1: 2}), "("),
     "another-state": (
         lambda m: type(m)(),
-        "holds no FasterKAN and no FasterKANvolver of faster-kan: its names are none",
+        "holds no FasterKAN or FasterKANvolver of faster-kan: its names are none",
     ),
     "list": (lambda m: [m], "holds a list, a state dict was expected"),
     "under-another-name": (
         lambda m: {"net": m},
-        "is no state dict: under 'net' lies a whole model, a tensor was expected",
+        "is not a state dict: under 'net' lies a whole model, a tensor was expected",
     ),
     "extra": (
         lambda m: with_attribute("_buffers", {"extra": torch.ones(2)})(m),
@@ -256,7 +259,7 @@ def test_pickles_that_are_no_such_model(name: str, state: State, theirs: type[nn
 def test_views_that_are_none(view: object, theirs: type[nn.Module], tmp_path: Path) -> None:
     volver = golden(GOLDEN / "volver-10.safetensors")[0]
     path = write(tmp_path / "a.pt", with_attribute("view", view)(tree(volver, theirs)))
-    assert refused(path) == f"is no FasterKANvolver: view is {view!r}, expected [-1, channels, height, width]"
+    assert refused(path) == f"is not a FasterKANvolver: view is {view!r}, expected [-1, channels, height, width]"
 
 
 def test_views_too_small_for_the_convolutions(theirs: type[nn.Module], tmp_path: Path) -> None:

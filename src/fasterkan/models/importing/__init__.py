@@ -1,4 +1,4 @@
-"""Checkpoints of other projects as models of this one: checked, and equal in what they compute."""
+"""Import of checkpoints of other projects: they are checked, and the models compute the same."""
 
 from .front import import_checkpoint
 

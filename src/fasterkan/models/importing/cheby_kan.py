@@ -17,13 +17,13 @@ _COEFFICIENTS = "cheby_coeffs"
 
 
 def import_cheby_kan(path: Path) -> KAN:
-    """Return the network of ChebyKANLayers in a file: the project has no model class, so names are the user's own.
+    """Return the network of ChebyKANLayers in a file; the project has no model class, so the user chose the names.
 
-    Layers and the LayerNorms between them follow one another in the order of their names, numbers by value.
+    The layers and the LayerNorms between them are sorted by name; numbers in names are sorted by value.
 
     Args:
-        path: it holds `NAME.cheby_coeffs` [I, O, degree + 1], `NAME.arange`, and `NAME.weight`, `NAME.bias` of a
-            LayerNorm in front of every layer but the first, or of none.
+        path: the file. It holds `NAME.cheby_coeffs` [I, O, degree + 1] and `NAME.arange`. It also holds `NAME.weight`
+            and `NAME.bias` of a LayerNorm before every layer except the first, or of no LayerNorm.
     """
     file = ForeignState(path, "cheby-kan", "network of ChebyKANLayers")
     suffix = re.compile(rf"(?:.*\.)?{_COEFFICIENTS}")

@@ -16,9 +16,9 @@ def import_efficient_kan(path: Path, base_activation: Base = "silu") -> KAN:
     """Return the KAN in a file of Blealtan/efficient-kan.
 
     Args:
-        path: it holds `layers.N.{grid, base_weight, spline_weight}` and, unless it was made without,
-            `layers.N.spline_scaler`, which is multiplied into the weights.
-        base_activation: of the base branch; the file does not tell.
+        path: the file. It holds `layers.N.{grid, base_weight, spline_weight}` and, if the model was made
+            with it, `layers.N.spline_scaler`, which is multiplied into the weights.
+        base_activation: activation of the base branch, which is not in the file.
     """
     file = ForeignState(path, "efficient-kan", "KAN of efficient-kan")
     count = file.count(r"layers\.(\d+)\.", "layers.0.spline_weight")

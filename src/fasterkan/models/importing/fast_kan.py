@@ -18,9 +18,10 @@ def import_fast_kan(path: Path, base_activation: Base = "silu") -> KAN:
     """Return the FastKAN in a file of ZiyaoLi/fast-kan.
 
     Args:
-        path: it holds `layers.N.{layernorm.weight, layernorm.bias, rbf.grid, spline_linear.weight,
-            base_linear.weight, base_linear.bias}`, without the base branch if it was made with use_base_update=False.
-        base_activation: of the base branch; the file does not tell.
+        path: the file. It holds `layers.N.{layernorm.weight, layernorm.bias, rbf.grid, spline_linear.weight,
+            base_linear.weight, base_linear.bias}`. The last two are missing if the model was made with
+            use_base_update=False.
+        base_activation: activation of the base branch, which is not in the file.
     """
     file = ForeignState(path, "fast-kan", "FastKAN of fast-kan")
     count = file.count(r"layers\.(\d+)\.", "layers.0.spline_linear.weight")

@@ -56,18 +56,19 @@ def import_faster_kan(
 ) -> FasterKAN | FasterKANvolver:
     """Return the FasterKAN or the FasterKANvolver in a file of AthanasiosDelis/faster-kan.
 
-    A whole pickled model tells more than its state dict: the size of images, what is learned, an early version's 1/h.
+    A whole pickled model contains more than its state dict: the size of images, which tensors are learned, and 1/h of
+    early versions.
 
     Args:
         path: it holds `layers.N.{layernorm.weight, layernorm.bias, rbf.grid, rbf.inv_denominator,
             spline_linear.weight}`, for a FasterKANvolver under `faster_kan_layers` and with
             `feature_extractor.initial_layers.*`.
-        image_size: of a FasterKANvolver; default what the file tells, else 28.
-        inv_denominator: 1/h, only for a file that holds none.
-        train_grid: learn the centres when the model is trained on; default what the file tells, else False.
-        train_inv_denominator: learn 1/h, likewise.
+        image_size: image size of a FasterKANvolver; default the size in the file, else 28.
+        inv_denominator: 1/h, only for a file without it.
+        train_grid: whether further training learns the centres; default the value in the file, else False.
+        train_inv_denominator: whether further training learns 1/h; default the value in the file, else False.
     """
-    file = ForeignState(path, "faster-kan", "FasterKAN and no FasterKANvolver of faster-kan")
+    file = ForeignState(path, "faster-kan", "FasterKAN or FasterKANvolver of faster-kan")
     lists = {match[1] for name in file.state if (match := _KEY.match(name))}
     if len(lists) != 1 or project_of(file.state) == "fast-kan":
         raise file.holds_none("layers.0.spline_linear.weight or faster_kan_layers.0.spline_linear.weight")
@@ -97,7 +98,7 @@ def import_faster_kan(
 
 
 def _inverse(file: ForeignState, names: list[str], given: float | None) -> float:
-    """Take every layer's 1/h, if the file has it, and return the one with which the original computed."""
+    """Take every layer's 1/h, if the file has it, and return the value that the original used."""
     if any(name in file for name in names):
         if given is not None:
             raise ValueError(
@@ -120,12 +121,12 @@ def _inverse(file: ForeignState, names: list[str], given: float | None) -> float
 
 
 def _viewed_size(file: ForeignState) -> list[int] | None:
-    """The size of images that a whole FasterKANvolver tells, as [-1, C, H, W]."""
+    """The size of images in a whole FasterKANvolver, as [-1, C, H, W]."""
     view = file.attributes.get("view")
     if view is None:
         return None
     if not isinstance(view, list | tuple) or len(view) != 4 or not all(isinstance(size, int) for size in view):
-        raise file.error(f"is no {file.what}: view is {view!r}, expected [-1, channels, height, width]")
+        raise file.error(f"is not a {file.what}: view is {view!r}, expected [-1, channels, height, width]")
     return list(view[2:])
 
 

@@ -1,4 +1,4 @@
-"""Reading the tensors of files that other projects wrote, without running anything in them."""
+"""Reading the tensors of files of other projects, without running code from the files."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from .whole_models import STAND_INS, StandIn, names_their_classes, state_of
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.")
-"""What DataParallel and torch.compile put before every name."""
+"""The prefixes that DataParallel and torch.compile put before every name."""
 _UNREADABLE = (
     *(pickle.UnpicklingError, SafetensorError, struct.error, EOFError, OSError, MemoryError),
     *(RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError),
 )
-"""What the readers raise for damaged files."""
+"""The exceptions that the readers raise for damaged files."""
 _REMEDY = (
-    "If you trust it, load the model beside the project that made it and save its tensors alone: "
+    "If you trust it, load the model beside the project that made it and save only its tensors: "
     'torch.save(model.state_dict(), "weights.pt")'
 )
 _OURS = (
@@ -38,15 +38,15 @@ _OURS = (
     "then makes a folder for fk.from_pretrained"
 )
 _STAND_INS_LOCK = threading.Lock()
-"""torch keeps the names it trusts in one place for all threads."""
+"""Needed because torch stores its trusted names in one place for all threads."""
 
 
 class Contents(NamedTuple):
-    """What a file holds.
+    """The contents of a file.
 
     Attributes:
         tensors: the state dict, on the CPU.
-        attributes: by dotted names, what a whole pickled model has beside it, "view" say.
+        attributes: other attributes of a whole pickled model, such as "view", by dotted names.
         learned: which tensors of a whole pickled model need gradients.
     """
 
@@ -56,13 +56,13 @@ class Contents(NamedTuple):
 
 
 def read_file(path: Path) -> Contents:
-    """Return what lies in a `.safetensors` file, or in any other file as `torch.save` writes it.
+    """Return the contents of a `.safetensors` file, or of a file that `torch.save` wrote.
 
-    It may lie under "state_dict", "model_state_dict" or "model", with the prefixes of DataParallel and torch.compile;
-    a model of the original FasterKAN may be there itself, instead of its state dict.
+    The state dict may be under "state_dict", "model_state_dict" or "model", with the prefixes of DataParallel and
+    torch.compile. Instead of a state dict there may be a whole model of the original FasterKAN.
 
     Raises:
-        CheckpointError: there is no file, it is damaged or needs pickle, or it holds something else.
+        CheckpointError: the file is missing or damaged, needs pickle, or holds something else.
     """
     if not path.is_file():
         found = "a folder; those of save_pretrained are for fk.from_pretrained" if path.is_dir() else "missing"
@@ -94,7 +94,7 @@ def _read(path: Path, data: bytes) -> Any:
         told = re.search(r"WeightsUnpickler error:\s*(.+)", str(error))
         reason = (told[1] if told else str(error).partition("\n")[0])[:200] or "the file ends too early"
         raise CheckpointError(
-            f"{path} ({len(data)} bytes) is no whole {kind}: {type(error).__name__}, {reason}; copy it again"
+            f"{path} ({len(data)} bytes) is not a complete {kind}: {type(error).__name__}, {reason}; copy it again"
         ) from error
 
 
@@ -105,7 +105,7 @@ def _load(data: bytes) -> Any:
 
 
 def _remedy(data: bytes) -> str:
-    """Say how the tensors in a pickle are reached, by whose classes it names."""
+    """Return advice how to get the tensors of a pickle; it depends on the classes in the pickle."""
     if b"fasterkan.models" in data or b"fasterkan.bases" in data:
         return _OURS
     if b"fasterkan.fasterkan" in data:
@@ -114,7 +114,7 @@ def _remedy(data: bytes) -> str:
 
 
 def _needs_pickle(error: Exception, data: bytes) -> str | None:
-    """Name what only pickle could load, None where the file is damaged instead."""
+    """Return what only pickle could load, or None if the file is damaged."""
     if not isinstance(error, pickle.UnpicklingError):
         return None
     if found := re.search(r"GLOBAL (\S+)", str(error)):
@@ -149,17 +149,17 @@ def _check_tensors(path: Path, content: Mapping[Any, Any]) -> None:
         if not isinstance(name, str) or not isinstance(value, Tensor):
             kind = "whole model" if isinstance(value, StandIn) else type(value).__name__
             raise CheckpointError(
-                f"{path} is no state dict: under {name!r} lies a {kind}, a tensor was expected; a "
+                f"{path} is not a state dict: under {name!r} lies a {kind}, a tensor was expected; a "
                 f"state dict may also lie under {', '.join(map(repr, _WRAPPERS))}"
             )
         if value.layout != torch.strided or value.is_quantized or value.is_meta or type(value.detach()) is not Tensor:
             raise CheckpointError(
-                f"{path} holds {name}, which is no plain dense tensor ({value.layout}, {value.dtype})"
+                f"{path} holds {name}, which is not a plain dense tensor ({value.layout}, {value.dtype})"
             )
 
 
 def _prefix(names: Collection[str]) -> str:
-    """What DataParallel and torch.compile put before all the names."""
+    """The prefix that DataParallel and torch.compile put before all names."""
     prefix = ""
     while more := next((p for p in _PREFIXES if names and all(n.startswith(prefix + p) for n in names)), None):
         prefix += more

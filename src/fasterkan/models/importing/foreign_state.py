@@ -1,4 +1,4 @@
-"""A state dict of another project, taken piece by piece: each must be there, of the right shape, finite, and used."""
+"""A state dict of another project: each tensor must be present, finite, of the right shape, and used."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class ForeignState:
     """The tensors in the file at `path`, and which of them were taken; every method raises CheckpointError.
 
     Args:
-        path: what `read_file` can read; it is named in every message.
-        source: what `import_checkpoint` was told.
-        what: what the file should hold, "FastKAN of fast-kan" say.
+        path: a file for `read_file`; every message names it.
+        source: the source that was given to `import_checkpoint`.
+        what: the expected contents, such as "FastKAN of fast-kan".
     """
 
     def __init__(self, path: Path, source: str, what: str) -> None:
@@ -51,7 +51,7 @@ class ForeignState:
         return name in self.state
 
     def take(self, name: str, *shape: int | None) -> Tensor:
-        """Return a copy of a tensor, once it is there, of this shape (None: any size), finite, and of one dtype.
+        """Return a copy of a tensor that is present, finite, of this shape (None: any size) and of the common dtype.
 
         Args:
             name: its name in the file.
@@ -64,7 +64,7 @@ class ForeignState:
         fits = len(got) == len(shape) and all(want in (None, size) for size, want in zip(got, shape, strict=True))
         if not fits or not tensor.numel():
             wanted = tuple("any" if size is None else size for size in shape)
-            raise self.error(f"is no {self.what}: {name} has shape {_shown(got)}, expected {_shown(wanted)}")
+            raise self.error(f"is not a {self.what}: {name} has shape {_shown(got)}, expected {_shown(wanted)}")
         if tensor.dtype not in _DTYPES or tensor.dtype != (self.dtype or tensor.dtype):
             expected = str(self.dtype or "float64, float32, bfloat16 or float16").removeprefix("torch.")
             raise self.error(f"holds {tensor.dtype} numbers in {name}, expected {expected}")
@@ -75,7 +75,7 @@ class ForeignState:
         return tensor.clone(memory_format=torch.contiguous_format)
 
     def take_count(self, name: str) -> Tensor:
-        """Return a copy of a whole number, once it is there and not negative.
+        """Return a copy of a whole number, which must be present and not negative.
 
         Args:
             name: its name in the file.
@@ -85,41 +85,41 @@ class ForeignState:
         tensor = self.state[name]
         if tensor.dtype != torch.int64 or tensor.dim() or tensor < 0:
             raise self.error(
-                f"is no {self.what}: {name} is {tensor.dtype} {_shown(tuple(tensor.shape))}, expected a whole number"
+                f"is not a {self.what}: {name} is {tensor.dtype} {_shown(tuple(tensor.shape))}, expected a whole number"
             )
         self._taken.add(name)
         return tensor.clone()
 
     def ignore(self, name: str) -> None:
-        """Count a name as taken, there or not, whatever it holds."""
+        """Count a name as taken, whether it exists or not."""
         self._taken.add(name)
 
     def close(self) -> None:
-        """Raise if a name was not taken."""
+        """Raise CheckpointError if a name was not taken."""
         if left := set(self.state) - self._taken:
             raise self.error(f"holds more than a {self.what}: {_few(left)}{self._advice()}")
 
     def holds_none(self, example: str) -> CheckpointError:
-        """Return the error that the file holds nothing of the kind, given a name that would have been right."""
+        """Return the error that the file does not hold such a model; `example` is a name that it would have."""
         return self.error(
             f"holds no {self.what}: its names are {_few(self.state)}, expected were some like {example}{self._advice()}"
         )
 
     def error(self, words: str) -> CheckpointError:
-        """Return the error that says `words` of the file."""
+        """Return an error with the path of the file and `words`."""
         return CheckpointError(f"{self.path} {words}")
 
     def _lacks(self, name: str) -> CheckpointError:
         return self.error(f"lacks {name}; it has {_few(self.state)}{self._advice()}")
 
     def _advice(self) -> str:
-        """The source to give instead, where the names tell another one."""
+        """Advice about the right source, if the names belong to another one."""
         found = project_of(self.state)
         return "" if found is None or found == self.source else f"; {advice(self.path, found)}"
 
 
 def _few(names: Iterable[str]) -> str:
-    """The first four names in order, and how many more there are."""
+    """The first four names in order, and the number of the others."""
     listed = sorted(names)
     more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
     return (", ".join(listed[:4]) or "none") + more
@@ -130,13 +130,13 @@ def _shown(shape: tuple[int | str, ...]) -> str:
 
 
 def build(file: ForeignState, state: Mapping[str, Tensor], model: type[M], **arguments: Any) -> M:
-    """Return `model(**arguments)` with the tensors of `state`, all names taken and no random number drawn.
+    """Return `model(**arguments)` with the tensors of `state`; all names must be taken, and no random number is drawn.
 
     Args:
-        file: where they come from, for messages; it is closed.
+        file: the source of the tensors, for messages; it is closed.
         state: every tensor of the model by our name, in the model's shape.
-        model: KAN, or another class.
-        arguments: its own.
+        model: the class: KAN, or another one.
+        arguments: arguments of the class.
     """
     file.close()
     try:

@@ -1,4 +1,4 @@
-"""Checkpoints of other projects as models of this one: checked, and equal in what they compute."""
+"""Import of checkpoints of other projects: they are checked, and the models compute the same."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ def import_checkpoint(
 ) -> KAN | FasterKANvolver | KANvolver:
     """Return the model in a checkpoint of another project, in eval mode and in the file's dtype.
 
-    Which model it is, its widths, channels, centres and knots are read from the file. Learned centres stay where they
-    are, whatever their spacing. Nothing in the file is executed: `torch.load(weights_only=True)`, and no other way.
+    The kind of model, its widths, channels, centres and knots are read from the file. Learned centres keep their
+    positions, whatever their spacing. No code from the file is executed: it is read only with
+    `torch.load(weights_only=True)`.
 
     | source | project | becomes |
     |---|---|---|
@@ -57,26 +58,26 @@ def import_checkpoint(
     | "pykan" | KindXiaoming/pykan 0.2 | `KAN` as `PyKAN` makes it, with the knots of the file |
 
     Args:
-        path: a state dict as `torch.save` (`.pt`, `.pth`) or safetensors (`.safetensors`) wrote it, also under
-            "state_dict", "model_state_dict" or "model", or with the prefixes of DataParallel and torch.compile. For
-            "faster-kan" also a whole model as `torch.save(model, path)` wrote it; for "pykan" the path that
+        path: a state dict that `torch.save` (`.pt`, `.pth`) or safetensors (`.safetensors`) wrote. It may be under
+            "state_dict", "model_state_dict" or "model", and may have the prefixes of DataParallel and torch.compile.
+            For "faster-kan" it may also be a whole model from `torch.save(model, path)`. For "pykan" give the path that
             `model.saveckpt` was given.
         source: the project that wrote it.
-        image_size: H = W, or (H, W), in pixels, of the images that a FasterKANvolver shall take; a state dict does
-            not tell. Default what a whole model tells, else 28.
-        inv_denominator: 1/h, only for a file that holds none: versions before 17 May 2024 used theirs (1 / 0.33 unless
-            another was set), but did not save it. Later versions save one and compute with 1.0 whatever it is, and so
-            does the imported model.
-        train_grid: learn the centres when the model is trained on; a state dict does not tell. Default what a whole
-            model tells, else False.
-        train_inv_denominator: learn 1/h, likewise.
-        base_activation: of "fast-kan", "efficient-kan" and "torchkan", whose files do not tell; default "silu", for a
-            KANvolver "relu", as theirs.
-        device: where the model goes.
+        image_size: H = W, or (H, W), in pixels, of the images of a FasterKANvolver. A state dict does not contain it.
+            Default: the size in a whole model, else 28.
+        inv_denominator: 1/h, only for files without it. Versions before 17 May 2024 used it (1 / 0.33 unless another
+            value was set) but did not save it. Later versions save it but always compute with 1.0, and so does the
+            imported model.
+        train_grid: whether further training learns the centres. A state dict does not contain it. Default: the value in
+            a whole model, else False.
+        train_inv_denominator: whether further training learns 1/h; default as for train_grid.
+        base_activation: activation of the base branch for "fast-kan", "efficient-kan" and "torchkan", whose files do
+            not contain it. Default as in these projects: "silu", and "relu" for a KANvolver.
+        device: device of the model.
 
     Raises:
-        CheckpointError: there is no file, it is damaged or would need pickle, or names, shapes, dtypes or values are
-            not those of a model of this source.
+        CheckpointError: the file is missing or damaged, it would need pickle, or its names, shapes, dtypes or values
+            are not those of a model of this source.
         TypeError, ValueError: the source is unknown; an argument does not suit it or the file.
 
     Source: A. Delis, FasterKAN (2024), and the projects of the table.
@@ -110,7 +111,7 @@ def _importer(source: str) -> Callable[..., KAN | FasterKANvolver | KANvolver]:
 
 
 def _check_options(source: str, given: list[str]) -> None:
-    """Raise for options that only other sources have."""
+    """Raise ValueError for options that only other sources have."""
     users = {option: [s for s, f in IMPORTERS.items() if option in inspect.signature(f).parameters] for option in given}
     if foreign := [option for option in given if source not in users[option]]:
         *most, last = users[foreign[0]]

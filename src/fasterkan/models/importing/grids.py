@@ -1,4 +1,4 @@
-"""What the centres and knots in a file say: their ends as they were written, even spacing, the B-splines on them."""
+"""Reading of centres and knots in a file: their ends as decimals, whether they are uniform, and their B-splines."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ def shortest(value: Tensor) -> float:
 
 
 def is_uniform(points: Tensor) -> bool:
-    """Return whether the spacings of points [I, n] differ by no more than rounding of the points explains."""
+    """Return whether the points [I, n] are evenly spaced up to rounding errors."""
     exact = points.double()
     step = (exact[:, -1:] - exact[:, :1]) / (points.shape[1] - 1)
-    eps = max(torch.finfo(points.dtype).eps, torch.finfo(torch.float32).eps)  # float64 may once have been float32
+    eps = max(
+        torch.finfo(points.dtype).eps, torch.finfo(torch.float32).eps
+    )  # float64 numbers may have been float32 before
     rounding = 8 * eps * exact.abs().amax(-1, keepdim=True)
     return bool(((exact.diff() - step).abs() <= rounding).all())
 
@@ -26,20 +28,20 @@ def is_uniform(points: Tensor) -> bool:
 def spline_basis(
     file: ForeignState, name: str, knots: list[Tensor], functions: int, per_feature: bool = False
 ) -> BSpline:
-    """Return the B-splines whose extended knots [I, G + 1 + 2 P] are given, a tensor a layer.
+    """Return the B-splines with the given extended knots [I, G + 1 + 2 P], one tensor per layer.
 
     Args:
-        file: for messages.
-        name: of the knots, with {} for the layer.
-        knots: of each layer, each of the same width.
-        functions: G + P.
-        per_feature: keep the knots of each feature apart even where all are equal.
+        file: the file, for messages.
+        name: name of the knots, with {} for the layer.
+        knots: the knots of each layer, all of the same width.
+        functions: the number of functions, G + P.
+        per_feature: keep separate knots for each feature, even if all are equal.
     """
     degree = knots[0].shape[1] - 1 - functions
     size = functions - degree
     if degree < 0 or size < 1:
         raise file.error(
-            f"is no {file.what}: {knots[0].shape[1]} knots and {functions} functions fit no degree, expected "
+            f"is not a {file.what}: {knots[0].shape[1]} knots and {functions} functions fit no degree, expected "
             "grid_size + 1 + 2 degree knots and grid_size + degree functions"
         )
     for n, grid in enumerate(knots):

@@ -36,7 +36,7 @@ def import_pykan(prefix: Path) -> KAN:
     paths = [prefix.with_name(f"{prefix.name}{end}") for end in ("_config.yml", "_state")]
     if missing := [path.name for path in paths if not path.is_file()]:
         raise CheckpointError(
-            f"{prefix} is no checkpoint of pykan: {' and '.join(missing)} missing beside it; give the path that "
+            f"{prefix} is not a checkpoint of pykan: {' and '.join(missing)} missing beside it; give the path that "
             f"model.saveckpt was given, without an ending"
         )
     settings = _settings(paths[0])
@@ -48,7 +48,9 @@ def import_pykan(prefix: Path) -> KAN:
     file = ForeignState(paths[1], "pykan", _WHAT)
     count = file.count(r"act_fun\.(\d+)\.", "act_fun.0.coef")
     if "node_bias_0" not in file:
-        raise file.error(f"is no {_WHAT}: it lacks node_bias_0, as files of pykan before 0.2 do; save it again there")
+        raise file.error(
+            f"is not a {_WHAT}: it lacks node_bias_0, as files of pykan before 0.2 do; save it again there"
+        )
     has_base = PYKAN_BASES[base_name] is not None
     state: dict[str, Tensor] = {}
     widths: list[int] = []
@@ -106,7 +108,7 @@ def _settings(path: Path) -> dict[str, str]:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise CheckpointError(f"{path} is no text: {error}; copy it again") from error
+        raise CheckpointError(f"{path} is not a text file: {error}; copy it again") from error
     return dict(_SCALAR.findall(text))
 
 

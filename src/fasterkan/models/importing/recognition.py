@@ -1,4 +1,4 @@
-"""Which project wrote a file, by a name that only its state dicts have."""
+"""Recognition of the project that wrote a file, by a name that only its state dicts have."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _SIGNS = {
 
 
 def project_of(names: Iterable[str]) -> str | None:
-    """Return the source, as `import_checkpoint` calls it, whose sign is among the names of a state dict."""
+    """Return the source for `import_checkpoint` whose characteristic name is in a state dict."""
     listed = list(names)
     return next((source for source, sign in _SIGNS.items() if any(re.match(sign, name) for name in listed)), None)
 
 
 def advice(path: Path, source: str) -> str:
-    """Say how a file of this source is imported."""
+    """Return a sentence that explains how a file of this source is imported."""
     if source != "pykan":
         return f"it looks like a file of {source}: import_checkpoint(path, source={source!r})"
     if path.name.endswith("_state"):

@@ -18,12 +18,13 @@ _PIXELS = 28
 def import_torchkan(path: Path, base_activation: Base = None) -> KAN | KANvolver:
     """Return the KAL-Net or the KANvolver in a file of 1ssb/torchkan.
 
-    KAC-Net, the Chebyshev twin of KAL-Net, has the same names and shapes and cannot be told from it.
+    KAC-Net, the variant of KAL-Net with Chebyshev polynomials, has the same names and shapes. It cannot be
+    distinguished from KAL-Net.
 
     Args:
         path: the file.
-        base_activation: what follows each layer, and in KAL-Net also of the base branch; None is "silu" for KAL-Net
-            and "relu" for KANvolver. The file does not tell.
+        base_activation: activation after each layer, and in KAL-Net also of the base branch. None is "silu" for KAL-Net
+            and "relu" for KANvolver. It is not in the file.
     """
     file = ForeignState(path, "torchkan", "KAL_Net of torchkan")
     if any(name.startswith("spline_weights.") for name in file.state):
@@ -72,8 +73,8 @@ def _kanvolver(file: ForeignState, base_activation: Base) -> KANvolver:
     """Return the KANvolver in a file.
 
     It holds `feature_extractor.{0, 3}.{weight, bias}`, `base_weights.N.{weight, bias}`, `poly_weights.N.{weight, bias}`
-    and `batch_norms.N.*`. What is constant in a layer, its two biases and the weights of x^0, goes into the running
-    mean that takes it out again.
+    and `batch_norms.N.*`. The constants of a layer (its two biases and the weights of x^0) are added to the running
+    mean, which subtracts them again.
     """
     count = file.count(r"poly_weights\.(\d+)\.", "poly_weights.0.weight")
     state: dict[str, Tensor] = {}
@@ -120,6 +121,6 @@ def _functions(file: ForeignState, name: str, weight: Tensor, inputs: int) -> in
     """The number of polynomials K in a weight [O, I * K]."""
     if weight.shape[1] % inputs:
         raise file.error(
-            f"is no {file.what}: {name} has {weight.shape[1]} columns, expected a multiple of its {inputs} inputs"
+            f"is not a {file.what}: {name} has {weight.shape[1]} columns, expected a multiple of its {inputs} inputs"
         )
     return weight.shape[1] // inputs

@@ -1,7 +1,7 @@
 """Whole pickled models of the original FasterKAN, read without its code.
 
-What `torch.save(model, path)` writes names the model's classes. torch's restricted reader (`weights_only=True`) is told
-that each of these names means `StandIn`: an object that takes the attributes in the file, and can do nothing.
+A file from `torch.save(model, path)` names the model's classes. torch's restricted reader (`weights_only=True`) is told
+that each of these names means `StandIn`: an object that stores the attributes in the file and has no methods.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..pretrained import CheckpointError
 
 
 class StandIn:
-    """In the place of one module of a pickled model: its attributes, and no code."""
+    """Replaces one module of a pickled model: it has the attributes, but no code."""
 
     def __setstate__(self, state: object) -> None:
         if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
@@ -49,23 +49,23 @@ _TORCHS = {
 STAND_INS: list[Any] = [
     (StandIn, f"{module}.{name}") for module, names in (_THEIRS | _TORCHS).items() for name in names
 ]
-"""What `torch.serialization.safe_globals` takes: for each name the class that it means."""
+"""For `torch.serialization.safe_globals`: the class for each name."""
 
 
 def names_their_classes(data: bytes) -> bool:
-    """Return whether a file of torch.save asks for a class of the original."""
+    """Return whether a file of torch.save names a class of the original."""
     return any(f"c{module}\n".encode() in data for module in _THEIRS)
 
 
 def state_of(path: Path, model: StandIn | nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the state dict of a model of stand-ins, and by dotted names its other attributes that are plain values.
+    """Return the state dict of a model of stand-ins, and its other plain attributes by dotted names.
 
     Args:
-        path: for messages.
-        model: of stand-ins; classes that the caller told torch to trust may be themselves.
+        path: the file, for messages.
+        model: a model of stand-ins; classes that the caller told torch to trust may be real modules.
 
     Raises:
-        CheckpointError: it is no tree of modules.
+        CheckpointError: the model is not a tree of modules.
     """
     tensors: dict[str, Tensor] = {}
     attributes: dict[str, Any] = {}
@@ -77,8 +77,8 @@ def state_of(path: Path, model: StandIn | nn.Module) -> tuple[dict[str, Tensor],
         parameters, buffers, parts = (fields.get(kind) for kind in ("_parameters", "_buffers", "_modules"))
         if not (isinstance(parameters, dict) and isinstance(buffers, dict) and isinstance(parts, dict)):
             raise CheckpointError(
-                f"{path} is no whole model of faster-kan: {prefix.rstrip('.') or 'what it holds'} is no module of its "
-                f"own. If you trust the file, {ELSEWHERE}"
+                f"{path} is not a whole model of faster-kan: {prefix.rstrip('.') or 'what it holds'} is not one of its "
+                f"modules. If you trust the file, {ELSEWHERE}"
             )
         seen.add(id(module))
         tensors |= {f"{prefix}{name}": t for name, t in (parameters | buffers).items() if t is not None}

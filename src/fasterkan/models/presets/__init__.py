@@ -1,4 +1,4 @@
-"""The compared systems as configurations of `KAN`: their authors' arguments, defaults and starting weights."""
+"""Other KAN systems as configurations of `KAN`, with their authors' arguments, defaults and initial weights."""
 
 from .polynomials import ChebyKAN, KALNet
 from .radial import RBFKAN, FastKAN

@@ -1,4 +1,4 @@
-"""The starting weights of the compared systems, as their authors draw them."""
+"""The initial weights of other KAN systems, drawn as their authors do."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ...nn.base_branch import Base
 
 
 def uniform_(tensor: Tensor | None, bound: float, generator: torch.Generator | None) -> None:
-    """Fill with U(-bound, bound); None passes."""
+    """Fill with U(-bound, bound); None is ignored."""
     if tensor is not None:
         nn.init.uniform_(tensor, -bound, bound, generator)
 
 
 def like_linear_(weight: Tensor | None, bias: Tensor | None, fan_in: int, generator: torch.Generator | None) -> None:
-    """Fill both as `nn.Linear` of `fan_in` inputs does: U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
+    """Fill both as an `nn.Linear` with `fan_in` inputs does: U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
     for tensor in (weight, bias):
         uniform_(tensor, 1 / math.sqrt(fan_in), generator)
 
@@ -28,16 +28,16 @@ def like_linear_(weight: Tensor | None, bias: Tensor | None, fan_in: int, genera
 def interpolated_noise(
     basis: Basis, points: int, edges: tuple[int, int], scale: float, generator: torch.Generator | None
 ) -> Tensor:
-    """Return weights [O, I, K] whose functions are U(-scale / 2, scale / 2) at `points` places of grid_range.
+    """Return weights [O, I, K] whose functions are U(-scale / 2, scale / 2) at `points` points of grid_range.
 
-    Of all such weights they are the smallest ones, as least squares gives them.
+    They are the smallest such weights, by least squares.
 
     Args:
         basis: describes the functions.
-        points: how many places, the ends of grid_range included.
+        points: number of points, with the ends of grid_range.
         edges: O, I.
         scale: width of the noise.
-        generator: draws it.
+        generator: draws the noise.
     """
     at = torch.linspace(*basis.grid_range, points, dtype=torch.float64, device="cpu")
     tensors = basis.init(1, 1, "cpu", torch.float64)
@@ -48,7 +48,7 @@ def interpolated_noise(
 
 
 def activation(base: Base | type[nn.Module]) -> Base:
-    """Return the activation, made if a module's class was given, as efficient-KAN and torchkan have it."""
+    """Return the activation; the class of a module is instantiated, as in efficient-KAN and torchkan."""
     if inspect.isclass(base) and issubclass(base, nn.Module):
         made: Any = base()
         return made

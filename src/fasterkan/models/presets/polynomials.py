@@ -26,12 +26,13 @@ def KALNet(  # noqa: N802
 ) -> KAN:
     """Return KAL-Net: y = silu(LayerNorm(W P(z) + V silu(x))), P the Legendre polynomials, z = BatchRange(x).
 
-    Warning: z = 2 (x - min) / (max - min) - 1 takes minimum and maximum of the whole batch, as its authors have it. A
-    row's output therefore depends on the other rows, in evaluation too (`BatchRange`).
+    Warning: z = 2 (x - min) / (max - min) - 1 uses the minimum and maximum of the whole batch, as in its authors' code.
+    The output of a row therefore depends on the other rows, also in evaluation (`BatchRange`).
 
-    As its authors have it: everything else too, the last layer's LayerNorm and activation and the starting weights
-    included. Right here: a batch of one value gives finite outputs (theirs NaN); any leading shape; no cache of the
-    polynomials, which in theirs keeps the last 128 batches in memory.
+    Everything else is also as in the original, including the LayerNorm and activation of the last layer and the initial
+    weights. Three things differ. A batch whose numbers are all equal gives finite outputs (in the original NaN). Any
+    leading
+    shape is possible. There is no cache of the polynomials, which keeps the last 128 batches in memory in the original.
 
     Args:
         layers_hidden: widths [inputs, hidden ..., outputs].
@@ -75,8 +76,9 @@ def ChebyKAN(  # noqa: N802
 ) -> KAN:
     """Return ChebyKAN: y = W T(tanh(z)), T the Chebyshev polynomials, z = x in the first layer, else LayerNorm(x).
 
-    As its authors have it in their model for MNIST: everything, the starting weights included. Right here: T by its
-    recurrence; theirs is cos(n acos(tanh x)), whose gradient is NaN where tanh rounds to 1 (|x| above 9 in float32).
+    Everything is as in its authors' model for MNIST, including the initial weights. One thing differs: T is computed by
+    its recurrence. The original computes cos(n acos(tanh x)), whose gradient is NaN if tanh rounds to 1 (|x| above 9 in
+    float32).
 
     Args:
         layers_hidden: widths [inputs, hidden ..., outputs].

@@ -30,9 +30,9 @@ def FastKAN(  # noqa: N802
 ) -> KAN:
     """Return FastKAN: y = W phi(LayerNorm(x)) + V base(x) + b with phi_k(z) = exp(-((z - u_k) / d)^2).
 
-    d is the spacing of the centres u_k. As its authors have it: everything, the starting weights included (normal with
-    `spline_weight_init_scale`, the base branch as `nn.Linear`). Right here: the centres, which are fixed, are buffers
-    and not counted as parameters.
+    d is the spacing of the centres u_k. Everything is as in the original, including the initial weights (normal with
+    `spline_weight_init_scale`; the base branch as `nn.Linear`). One thing differs: the centres, which are fixed, are
+    buffers and do not count as parameters.
 
     Args:
         layers_hidden: widths [inputs, hidden ..., outputs].
@@ -80,9 +80,9 @@ def RBFKAN(  # noqa: N802
 ) -> KAN:
     """Return RBF-KAN: FastKAN without its LayerNorm, y = W phi(x) + V base(x) + b.
 
-    As its authors have it: everything. Inputs must lie in grid_min..grid_max: beyond it the bumps are 0, and only the
-    base branch is left. Right here: any leading shape; a base activation with parameters is each layer's own, where
-    theirs is shared by all layers.
+    Everything is as in the original. Inputs must lie in grid_min..grid_max: outside, the bumps are 0, and only the base
+    branch is left. Two things differ. Any leading shape is possible. Each layer has its own copy of a base activation
+    with parameters; in the original all layers share it.
 
     Args:
         layers_hidden: widths [inputs, hidden ..., outputs].

@@ -23,10 +23,11 @@ def ReLUKAN(  # noqa: N802
 ) -> KAN:
     """Return ReLU-KAN: y = W R(x) + b with R_i(x) = (relu(e_i - x) relu(x - s_i))^2 16 / (e_i - s_i)^4.
 
-    As its authors have it: grid + k bumps on [0, 1] and beyond, s and e learned for each input feature, and the
-    starting weights (5 and 3 are those of their examples; they have no defaults). Right here: inputs and outputs are
-    [..., I] and [..., O] (theirs wants a last dimension of 1, and runs the numbers of a row together in another order
-    than it names). A learned bump keeps its height of 1, where theirs keeps the factor it started with.
+    As in its authors' code, there are grid + k bumps on [0, 1] and beyond, and s and e are learned for each input
+    feature. The initial weights are also theirs. (5 and 3 come from their examples; their code has no defaults.) Two
+    things differ. Inputs and outputs are [..., I] and [..., O]; the original needs a last dimension of 1, and flattens
+    the numbers of a row in another order than it states. A learned bump keeps its height of 1; in the original
+    it keeps its initial factor.
 
     Args:
         width: widths [inputs, hidden ..., outputs].

@@ -1,4 +1,4 @@
-"""efficient-KAN and pykan: B-splines beside a base branch."""
+"""efficient-KAN and pykan: B-splines and a base branch."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def EfficientKAN(  # noqa: N802
 ) -> KAN:
     """Return efficient-KAN: y = W B(x) + V base(x), B the B-splines of degree `spline_order`, which end at 0.
 
-    As its authors have it: the function, and the distribution of the starting weights at the default arguments. Right
-    here: `spline_scaler`, a second factor of every spline weight, is multiplied into W, which makes the same functions
-    with one number less an edge; `scale_base` and `scale_spline` are factors of the starting V and W (theirs enter as
-    the slope of a leaky ReLU, so that larger ones make smaller weights).
+    The function is that of its authors, and so is the distribution of the initial weights for the default arguments.
+    Two things differ. `spline_scaler`, a second factor of every spline weight, is multiplied into W; this gives the
+    same functions with one number less per edge. `scale_base` and `scale_spline` are factors of the initial V and W; in
+    the original they are the slope of a leaky ReLU, so larger values give smaller weights.
 
     Args:
         layers_hidden: widths [inputs, hidden ..., outputs].
@@ -105,10 +105,11 @@ def PyKAN(  # noqa: N802
 ) -> KAN:
     """Return the numerical part of pykan's MultKAN: y = W B(x) + V base(x), one set of knots for each input feature.
 
-    As its authors have it: the function, the knots of each feature, and the distribution of the starting weights. Right
-    here: `scale_sp`, a second factor of every spline weight, and the affine numbers of the nodes are multiplied into W
-    and V, which makes the same functions with fewer numbers; the random state of the program is left alone (theirs
-    seeds it with 1: give a `generator`). Masks, symbolic functions and multiplication nodes are no part of it.
+    The function, the knots of each feature and the distribution of the initial weights are those of its authors. Two
+    things differ. `scale_sp`, a second factor of every spline weight, and the affine numbers of the nodes are
+    multiplied into W and V; this gives the same functions with fewer numbers. The global random state does not change
+    (the original sets its seed to 1; give a `generator`). Masks, symbolic functions and multiplication nodes are not
+    included.
 
     Args:
         width: widths [inputs, hidden ..., outputs]; each may be written [sums, 0], as pykan does.
@@ -163,7 +164,7 @@ def _ends(owner: str, grid_range: Sequence[float]) -> tuple[float, float]:
 
 
 def _sums(width: Sequence[int | Sequence[int]]) -> object:
-    """pykan's `width` without the zeros that say there are no multiplication nodes."""
+    """pykan's `width` without the zeros that stand for "no multiplication nodes"."""
     if not isinstance(width, list | tuple):
         return width
     for n, node in enumerate(width):

@@ -1,4 +1,4 @@
-"""Wav-KAN and FourierKAN: waves."""
+"""Wav-KAN and FourierKAN: wavelets and Fourier series."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ def WavKAN(  # noqa: N802
     dtype: torch.dtype | None = None,
     generator: torch.Generator | None = None,
 ) -> KAN:
-    """Return Wav-KAN: y_o = BatchNorm(sum_i w_oi psi((x_i - t_oi) / s_oi)), every edge with its own t and s.
+    """Return Wav-KAN: y_o = BatchNorm(sum_i w_oi psi((x_i - t_oi) / s_oi)); every edge has its own t and s.
 
-    As its authors have it: the wavelets, BatchNorm after every layer, and the starting weights. Right here: their
-    `weight1`, a number an edge that takes part in nothing, is left out; "shannon" is windowed over its argument (theirs
-    over the number of the input feature); a scale that crosses 0 does not divide by it; their "meyer" is not available.
+    The wavelets, the BatchNorm after every layer and the initial weights are those of its authors. Four things differ.
+    Their `weight1`, one number per edge without any effect, is left out. The window of "shannon" is a function of its
+    argument; in their code it is a function of the number of the input feature. A scale that crosses 0 causes no
+    division by 0. Their "meyer" is not available.
 
     Args:
         layers_hidden: widths [inputs, hidden ..., outputs].
@@ -67,8 +68,9 @@ def FourierKAN(  # noqa: N802
 ) -> KAN:
     """Return FourierKAN: y = b + W (cos kx, sin kx), k = 1 .. gridsize.
 
-    As its authors have it: the function and the starting weights. Theirs is one layer without a default `gridsize`;
-    the 5 is ours. Right here: one matrix product, where theirs makes a tensor [N, O, I, gridsize].
+    The function and the initial weights are those of its authors. Their code is one layer without a default for
+    `gridsize`; the default 5 is ours. One thing differs: there is one matrix product; the original makes a tensor [N,
+    O, I, gridsize].
 
     Args:
         layers_hidden: widths [inputs, hidden ..., outputs].
