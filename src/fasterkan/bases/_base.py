@@ -1,4 +1,4 @@
-"""The contract of a basis: a frozen description of K functions of one variable; the layer owns the tensors."""
+"""The interface of a basis: a frozen description of K functions of one variable; the layer owns the tensors."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Params = Mapping[str, Tensor]
 
 @dataclasses.dataclass(frozen=True)
 class Basis(ABC):
-    """K functions phi_k of one variable, described and not stored: comparable, hashable, printable, saved as it is.
+    """The description of K functions phi_k of one variable, without tensors; it can be compared, hashed and saved.
 
-    A subclass is a frozen dataclass whose fields are numbers, strings, booleans or tuples of them. It implements
-    `num_basis`, `init` and `evaluate`; everything else has a default that is right, and may be overridden where a
-    closed form pays. Subclasses register themselves under their class name, which is what `config.json` holds.
+    A subclass is a frozen dataclass. Its fields are numbers, strings, booleans, or tuples of them. It implements
+    `num_basis`, `init` and `evaluate`. The other methods have correct defaults, which a subclass may replace by faster
+    closed forms. Subclasses are registered under their class name, which `config.json` contains.
 
     Dimensions: N rows, I in_features, O out_features, K basis functions.
     """
@@ -30,34 +30,36 @@ class Basis(ABC):
     registry: ClassVar[dict[str, type[Basis]]] = {}
 
     support: ClassVar[Literal["global", "compact"]] = "global"
-    """"compact" if the functions vanish outside `range_of`; decides how `norm="feature"` maps the data to it."""
+    """"compact" if the functions are 0 outside `range_of`; it decides how `norm="feature"` maps the data to this
+    range."""
 
     per_edge: ClassVar[bool] = False
-    """True: each edge has tensors of its own. All tensors then begin with [O, I], so that a slice of them serves a
-    slice of the outputs, and phi, its derivative and `dphi` are [..., O, I, K] where they else are [..., I, K]; z and
-    dz stay [..., I] (z is the same for all outputs, dz the sum over them)."""
+    """True: each edge has its own tensors. All tensors then begin with [O, I], so a slice of the tensors belongs to a
+    slice
+of the outputs. phi, its derivative and `dphi` are then [..., O, I, K] instead of [..., I, K]. z and dz stay [..., I]: z
+is the same for all outputs, and dz is the sum over them."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if not cls.__name__.startswith("_"):  # what several families share is not a family
+        if not cls.__name__.startswith("_"):  # a common base class is not a family
             register(Basis.registry, cls)
 
     @property
     @abstractmethod
     def num_basis(self) -> int:
-        """K, the number of functions an edge is made of."""
+        """K, the number of functions of an edge."""
 
     @property
     def grid_range(self) -> tuple[float, float]:
-        """The interval of z, after the norm, where the functions start; (-1, 1) unless the family says otherwise.
+        """The interval of z, after the norm, for which the functions are made at first; (-1, 1) by default.
 
-        Where they live now is what `range_of` returns.
+        `range_of` returns the present interval.
         """
         return (-1.0, 1.0)
 
     @property
     def trainable(self) -> frozenset[str]:
-        """The keys of `init` that are learned; the others are buffers of the layer."""
+        """The names of the tensors in `init` that are learned; the others are buffers of the layer."""
         return frozenset()
 
     @abstractmethod
@@ -68,20 +70,20 @@ class Basis(ABC):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> dict[str, Tensor]:
-        """Return fresh tensors for one layer, by name; two calls never share memory."""
+        """Return new tensors for one layer, by name; two calls never share memory."""
 
     @abstractmethod
     def evaluate(self, z: Tensor, params: Params) -> Tensor:
-        """Return phi_k(z_i), [..., I] -> [..., I, K]: pure, plain torch, differentiable to any order.
+        """Return phi_k(z_i), [..., I] -> [..., I, K], in plain torch without side effects, differentiable to any order.
 
-        With `per_edge` phi_oik(z_i), [..., I] -> [..., O, I, K].
+        With `per_edge` it is phi_oik(z_i), [..., I] -> [..., O, I, K].
         """
 
     def range_of(self, params: Params) -> tuple[Tensor, Tensor]:
-        """Return the ends (low, high) of the interval of z where the functions live now, each [] or [I].
+        """Return the ends (low, high) of the present interval of z of the functions, each [] or [I].
 
-        The tensors say where that is: the ends of the grid, wherever `fold`, `grid_to` or training moved them. A
-        family without a grid lives in its `grid_range`.
+        It is read from the tensors: the ends of the grid, wherever `fold`, `grid_to` or training have moved them. For a
+        family without a grid it is `grid_range`.
         """
         grid = self.grid_of(params)
         if grid is None:
@@ -90,7 +92,7 @@ class Basis(ABC):
         return grid.amin(-1), grid.amax(-1)
 
     def local(self, z: Tensor, params: Params) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Return the few functions that may differ from 0 at z, for families of compact support; else None.
+        """Return the few functions that may differ from 0 at z, for families of compact support; None for others.
 
         All other functions are 0 at z, or NaN where z is NaN.
 
@@ -99,8 +101,8 @@ class Basis(ABC):
             params: the basis' tensors.
 
         Returns:
-            (index, value, slope), each [..., I, P+1]: the numbers of these functions, int64, distinct and below K;
-            phi; and d phi / dz. `value` and `slope` are differentiable, `index` is not.
+            (index, value, slope), each [..., I, P+1]: the numbers of these functions (int64, distinct, below K), phi,
+            and d phi / dz. `value` and `slope` are differentiable, `index` is not.
         """
         return None
 
@@ -109,7 +111,7 @@ class Basis(ABC):
         return torch.func.jvp(lambda v: self.evaluate(v, params), (z,), (torch.ones_like(z),))[1]
 
     def evaluate_for_vjp(self, z: Tensor, params: Params) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return phi and what `vjp` can use again, without a graph; called under `torch.no_grad`."""
+        """Return phi and tensors that `vjp` can use again, without a graph; called under `torch.no_grad`."""
         return self.evaluate(z, params), ()
 
     def vjp(
@@ -121,17 +123,17 @@ class Basis(ABC):
         dphi: Tensor,
         wrt: frozenset[str],
     ) -> tuple[Tensor | None, dict[str, Tensor]]:
-        """Return (dz or None, {key: gradient}) for what `wrt` names ("z" and keys of `params`).
+        """Return (dz or None, {key: gradient}) for the names in `wrt` ("z" and keys of `params`).
 
-        Called under `torch.no_grad`; nothing that it returns is differentiated again.
+        Called under `torch.no_grad`; the results are not differentiated again.
 
         Args:
             z: [..., I].
             params: the basis' tensors.
-            phi: the first result of `evaluate_for_vjp` at z; not to be changed.
-            saved: its second result; not to be changed.
-            dphi: gradient of phi [..., I, K]; may be overwritten.
-            wrt: which gradients are wanted.
+            phi: the first result of `evaluate_for_vjp` at z; it must not be changed.
+            saved: the second result of `evaluate_for_vjp`; it must not be changed.
+            dphi: gradient of phi [..., I, K]; it may be overwritten.
+            wrt: which gradients are needed.
         """
         with torch.enable_grad():
             leaves = {k: t.detach().requires_grad_(k in wrt) for k, t in {**params, "z": z}.items()}
@@ -145,7 +147,7 @@ class Basis(ABC):
         """Return a description and tensors with phi'(x) = phi((x - center) * scale), exactly.
 
         Raises:
-            ValueError: the family cannot take a centre and a scale [I] into its tensors.
+            ValueError: the tensors of the family cannot include a centre and a scale [I].
         """
         raise ValueError(
             f"{type(self).__name__} cannot take a feature norm into its parameters: keep the norm, or use a basis "
@@ -153,26 +155,26 @@ class Basis(ABC):
         )
 
     def moved(self, params: Params, center: Tensor, scale: Tensor) -> dict[str, Tensor] | None:
-        """Return tensors of this same description with phi'(x) = phi((x - center) * scale), exactly; None if it cannot.
+        """Return tensors for this description with phi'(x) = phi((x - center) * scale), exactly; None if impossible.
 
-        Families with tensors for each edge follow a moving norm in this way, one edge as exactly as another.
+        In this way families with tensors for each edge follow a moving norm exactly on every edge.
         """
         return None
 
     def sites(self, params: Params) -> Tensor | None:
-        """Return where the functions lie, [K] or [I, K], increasing with k (centres, say); None if they have no order.
+        """Return the positions of the functions, [K] or [I, K], increasing with k; None if they have no order.
 
-        Families of local functions say so here: neighbours in k are then neighbours in z, which smooth starting
-        weights, smooth least squares and the smoothness penalty need.
+        Families of local functions return them, for example their centres. Neighbours in k are then neighbours in z.
+        Smooth initial weights, smooth least squares and the smoothness penalty need this.
         """
         return None
 
     def grid_of(self, params: Params) -> Tensor | None:
-        """Return the points of the grid that `grid_to` moves, [n] or [I, n], ends included; None without a grid."""
+        """Return the points of the grid that `grid_to` moves, [n] or [I, n], with both ends; None without a grid."""
         return None
 
     def grid_to(self, params: Params, grid: Tensor) -> tuple[Basis, dict[str, Tensor]]:
-        """Return a description and tensors with this grid [I, n] for each feature, n and all other settings kept.
+        """Return a description and tensors with this grid [I, n] for each feature; n and other settings do not change.
 
         Raises:
             ValueError: the family has no grid.
@@ -186,15 +188,15 @@ class Basis(ABC):
         """Return a finer description of the same family, whose functions contain or approximate those of this one.
 
         Args:
-            num: the new count, in the family's own word (num_grids, grid_size, degree, ...), not below the present.
+            num: the new value of the family's count (num_grids, grid_size, degree, ...), not below the present value.
 
         Raises:
-            ValueError: fewer functions, or a family that cannot be refined.
+            ValueError: there would be fewer functions, or the family cannot be refined.
         """
         raise ValueError(f"{type(self).__name__} cannot be refined: use a basis with a grid or a degree, such as RSWAF")
 
     def refined(self, params: Params, num: int, in_features: int, out_features: int) -> tuple[Basis, dict[str, Tensor]]:
-        """Return `refine(num)` and its tensors (float64, CPU), made from these; families with a grid keep its place."""
+        """Return `refine(num)` and its tensors (float64, CPU), made from the given ones; a grid keeps its position."""
         new = self.refine(num)
         return new, new.init(in_features, out_features, "cpu", torch.float64)
 
@@ -208,35 +210,37 @@ class Basis(ABC):
         new_z: Tensor,
         importance: Tensor | None = None,
     ) -> tuple[Tensor, float]:
-        """Return weights with which `new` makes the same functions, by smooth least squares in float64 on the CPU.
+        """Return weights with which `new` has the same functions, by smooth least squares in float64 on the CPU.
 
-        Nested functions are kept to rounding. Where the points leave weights open, they become as smooth as the
-        points allow (as small, for families without `sites`), so that few, equal or constant points do no harm.
+        If the new functions contain the old ones, the result is exact up to rounding. Weights that the points do not
+        determine become as smooth as possible (or, for families without `sites`, as small as possible). A few, equal or
+        constant points therefore cause no problem.
 
         Args:
             params: this basis' tensors.
             weight: the layer's weight [O, I, K].
-            z: where to compare, [S, I], in units of this basis; rows with NaN or infinity are left out.
-            new: the other description.
+            z: points where the functions are compared, [S, I], in units of this basis; rows with NaN or infinity are
+                left out.
+            new: the new description.
             new_params: its tensors.
-            new_z: the same points in units of the other basis, [S, I].
-            importance: of each point's squared error, [S] or [S, I], not negative; default 1.
+            new_z: the same points in units of the new basis, [S, I].
+            importance: weight of each point's squared error, [S] or [S, I], not negative; default 1.
 
         Returns:
             The new weight [O, I, K'], in weight's dtype and device, and the relative RMS error over all edges.
 
         Raises:
-            ValueError: no finite row, or weights or functions that are not finite.
+            ValueError: there is no finite row, or weights or functions are not finite.
         """
         return refit(self, params, weight, z, new, new_params, new_z, importance)
 
     def to_config(self) -> dict[str, Any]:
-        """Return a JSON-able dictionary from which `basis_from_config` makes an equal basis."""
+        """Return a dictionary for JSON from which `basis_from_config` makes an equal basis."""
         return {"name": type(self).__name__, **dataclasses.asdict(self)}
 
 
 def register(registry: dict[str, type[Any]], cls: type[Any]) -> None:
-    """Enter a class under its name, by which saved files find it; the same class may be defined again.
+    """Register a class under its name, which saved files contain; the same class may be defined again.
 
     Raises:
         ValueError: another class has this name.
@@ -251,10 +255,10 @@ def register(registry: dict[str, type[Any]], cls: type[Any]) -> None:
 
 
 def basis_from_config(config: Mapping[str, Any]) -> Basis:
-    """Return the basis that `Basis.to_config` described.
+    """Return the basis from the dictionary of `Basis.to_config`.
 
     Raises:
-        ValueError: the name is not that of a known basis, or a field is unknown or refused by the family.
+        ValueError: the name is not a known basis, or a field is unknown, or the family does not accept its value.
     """
     fields = dict(config)
     name = fields.pop("name", None)

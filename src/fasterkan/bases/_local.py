@@ -1,4 +1,4 @@
-"""What B-splines and hats share: few functions are not zero at a point, so compute those and put them among zeros."""
+"""The common part of B-splines and hats: only the few functions that are not zero at a point are computed."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from ._mirrored import MIRRORED, mirrored_slope, mirrored_values
 from ._spline import Cells, Outside, Pieces, cardinal, free_cells, free_pieces, reach, uniform_cells, uniform_pieces
 
 _SMALL = 10
-"""K up to which every function is computed at every z, as `benchmarks/spline_forms.py` measures."""
+"""Largest K for which every function is computed at every z, from `benchmarks/spline_forms.py`."""
 
 
 class Spline(NamedTuple):
-    """How a family of B-splines is evaluated."""
+    """The form in which a family of B-splines is evaluated."""
 
     intervals: int
     degree: int
     outside: Outside
     pieces: tuple[Pieces, Pieces] | None
-    """Polynomials of the functions and of their derivatives for uniform knots; None takes the recursion."""
+    """Polynomials of the functions and of their derivatives for uniform knots; with None the recursion is used."""
 
 
 def spline(intervals: int, degree: int, outside: Outside, uniform: bool) -> Spline:
-    """Return the polynomials for uniform knots with the rest."""
+    """Return the form of evaluation, with the polynomials for uniform knots."""
     return Spline(intervals, degree, outside, (cardinal(degree, 0), cardinal(degree, 1)) if uniform else None)
 
 
 class _LocalSpline(Basis):
     """A basis of the B-splines of degree P on G intervals: K = G + P functions, P + 1 of which are not zero at a point.
 
-    A family sets `_spline` when it is made and says where its knots are; the rest is here.
+    A family sets `_spline` in its constructor and defines its knots; everything else is defined here.
     """
 
     support: ClassVar[Literal["global", "compact"]] = "compact"
@@ -98,7 +98,7 @@ class _LocalSpline(Basis):
 
     @property
     def _is_small(self) -> bool:
-        """Whether all functions at once cost less than finding those that are not zero."""
+        """Whether computing all functions costs less than finding those that are not zero."""
         intervals, degree, outside, pieces = self._spline
         return pieces is not None and outside == "zero" and degree in MIRRORED and intervals + degree <= _SMALL
 
@@ -113,7 +113,7 @@ class _LocalSpline(Basis):
         return uniform_pieces(cells, pieces[order], order)
 
     def _slots(self, cells: Cells) -> tuple[Tensor, Tensor | None]:
-        """The numbers of the pieces' functions, and with "zero" 1 where there is one; else 0 and a number not used."""
+        """The numbers of the pieces' functions; with "zero" also 1, or 0 for a function that does not exist."""
         intervals, degree, outside, _ = self._spline
         width, device = degree + 1, cells.first.device
         offsets = torch.arange(width, device=device)
@@ -141,7 +141,7 @@ class _LocalSpline(Basis):
         return slopes * moves.unsqueeze(-1)
 
     def _rate(self, knots: Tensor) -> Tensor:
-        """d `Cells.at` / dz, [] or [I]."""
+        """The derivative of `Cells.at` with respect to z, [] or [I]."""
         intervals, degree, _, pieces = self._spline
         length = knots[..., degree + intervals] - knots[..., degree]
         return torch.ones_like(length) if pieces is None else intervals / length

@@ -1,4 +1,4 @@
-"""What families without a grid share that `fold` can move: a range of z for each feature, kept in tensors."""
+"""The common part of families without a grid that `fold` can move: a range of z for each feature, in tensors."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ._base import Basis, Params
 
 
 class _Ranged(Basis):
-    """A basis whose `range_of` is `grid_range`, or with `own_range` what its tensors `low` and `high` say.
+    """A basis whose `range_of` is `grid_range` or, with `own_range`, the range in its tensors `low` and `high`.
 
-    A family has the field `own_range` as its own. `fold` sets it, since nothing else in such a family tells where its
-    functions have been moved.
+    Each family defines the field `own_range`. `fold` sets it, because no other tensor of such a family shows where its
+    functions were moved.
     """
 
     own_range: bool
@@ -30,7 +30,7 @@ class _Ranged(Basis):
             raise TypeError(f"{type(self).__name__}: own_range must be True or False, got {self.own_range!r}")
 
     def _first_range(self, *shape: int, **factory: Any) -> dict[str, Tensor]:
-        """The tensors `low` and `high` of a new layer, none without `own_range`."""
+        """The tensors `low` and `high` of a new layer; empty without `own_range`."""
         if not self.own_range:
             return {}
         return {

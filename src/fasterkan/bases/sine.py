@@ -19,28 +19,30 @@ from ._sums import total
 
 @dataclasses.dataclass(frozen=True)
 class Sine(_Nested, _Ranged):
-    """Sines phi_k(z_i) = sin(w_k z_i + p_ik), k = 1 .. num_frequencies, with frequencies w learned for the layer.
+    """Sines phi_k(z_i) = sin(w_k z_i + p_ik), k = 1 .. num_frequencies, with learned frequencies w.
 
     At the start w_k = k / (K + 1), or k, and p_ik = (k / (K + 1) + pi (i - 1) / (I - 1)) r, i = 1 .. I, where
-    r = prod_{j=1}^{K-1} (0.97241 j^-0.98844 + 0.99945), by which SineKAN keeps a layer's output alike for all K.
+    r = prod_{j=1}^{K-1} (0.97241 j^-0.98844 + 0.99945). With r, the output of a SineKAN layer is similar for all K.
 
     Args:
         num_frequencies: K, at least 1.
-        normalize: start with w_k = k / (K + 1), as SineKAN's hidden layers do; False: w_k = k, as its first does.
+        normalize: True: w_k = k / (K + 1) at the start, as in SineKAN's hidden layers. False: w_k = k, as in its first
+            layer.
         train_frequency: learn w.
-        train_phase: learn p; its authors' code does not.
-        per_feature: one set of frequencies for each input feature instead of one a layer.
-        own_range: keep the range of z for which each feature's functions are made in tensors; `fold` sets it.
+        train_phase: learn p; the code of SineKAN's authors does not.
+        per_feature: one set of frequencies for each input feature instead of one per layer.
+        own_range: store each feature's range of z in tensors; `fold` sets it.
 
     Tensors: `frequency` [K], or [I, K] when `per_feature`, and `phase` [I, K]; with `own_range` also `low` and `high`
     [I], the ends of the range.
 
-    Values of z beyond +-sqrt(largest number of its dtype), 1.8e19 in float32, are taken as that: no product overflows.
+    Values of z beyond +-sqrt(largest number of its dtype), 1.8e19 in float32, are replaced by this limit, so no product
+    overflows.
 
     Raises:
-        TypeError, ValueError: an argument is outside its domain.
+        TypeError, ValueError: an argument lies outside its domain.
 
-    Source: E. Reinhardt, D. Ramakrishnan, S. Gleyzer, SineKAN (arXiv 2407.04149), and its code's phases.
+    Source: E. Reinhardt, D. Ramakrishnan, S. Gleyzer, SineKAN (arXiv 2407.04149); the phases are from its code.
 
     Example:
         >>> Sine(num_frequencies=8).init(in_features=3, out_features=2)["phase"].shape
@@ -115,7 +117,7 @@ class Sine(_Nested, _Ranged):
         dphi: Tensor,
         wrt: frozenset[str],
     ) -> tuple[Tensor | None, dict[str, Tensor]]:
-        slope = torch.cos(saved[0]).mul_(dphi)  # [..., I, K], of the angle
+        slope = torch.cos(saved[0]).mul_(dphi)  # [..., I, K], derivative with respect to the angle
         frequency, shared = params["frequency"], not self.per_feature
         dz, found = None, {}
         if "z" in wrt:
@@ -132,7 +134,7 @@ class Sine(_Nested, _Ranged):
         return dz, found
 
     def refined(self, params: Params, num: int, in_features: int, out_features: int) -> tuple[Sine, dict[str, Tensor]]:
-        """Return `refine(num)` with these frequencies and phases, then new ones as far apart as a new layer's."""
+        """Return `refine(num)` with these frequencies and phases, and more of them with the spacing of a new layer."""
         new, old = self.refine(num), {k: t.detach().to("cpu", torch.float64) for k, t in params.items()}
         made = new.init(in_features, out_features, "cpu", torch.float64)
         if self.normalize:
@@ -157,11 +159,11 @@ class Sine(_Nested, _Ranged):
 
 
 def _bounded(z: Tensor) -> Tensor:
-    """z cut off where a product with it could overflow; NaN stays."""
+    """z, limited to values whose products do not overflow; NaN stays."""
     limit = bound(z.dtype)
     return z.clamp(-limit, limit)
 
 
 def _inside(z: Tensor) -> Tensor:
-    """The slope of `_bounded`: 1, and 0 beyond; of NaN 1."""
+    """The slope of `_bounded`: 1 inside the limits and for NaN, 0 outside."""
     return (~(z.abs() > bound(z.dtype))).to(z.dtype)

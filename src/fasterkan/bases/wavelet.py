@@ -1,4 +1,4 @@
-"""Wavelets with a translation and a scale on every edge: the basis of Wav-KAN."""
+"""Wavelets with a translation and a scale for every edge: the basis of Wav-KAN."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ Kind = Literal["mexican_hat", "morlet", "shannon", "dog"]
 
 @dataclasses.dataclass(frozen=True)
 class Wavelet(_Ranged):
-    """One wavelet an edge, phi_oi(z) = psi((z - t_oi) / s_oi), moved and stretched by numbers of that edge alone.
+    """One wavelet per edge, phi_oi(z) = psi((z - t_oi) / s_oi), with its own translation t_oi and scale s_oi.
 
     | kind | psi(u) |
     |---|---|
-    | "mexican_hat" | 2 / (sqrt(3) pi^(1/4)) (u^2 - 1) exp(-u^2 / 2), the sign as Wav-KAN's code has it |
+    | "mexican_hat" | 2 / (sqrt(3) pi^(1/4)) (u^2 - 1) exp(-u^2 / 2), with the sign of Wav-KAN's code |
     | "morlet" | cos(5 u) exp(-u^2 / 2) |
     | "dog" | -u exp(-u^2 / 2), the derivative of the Gaussian |
     | "shannon" | sin(u) / u (0.54 + 0.46 cos(u / 4)) for abs(u) < 4 pi, else 0: sinc times a Hamming window |
 
-    The Shannon wavelet differs from Wav-KAN's code, which takes the Hamming window over the input features (feature i
-    is multiplied by the i-th number of a window as long as the layer is wide): no window of the wavelet, and a factor
-    that the weight of the edge holds already. Here the window is one of u, as their paper writes it; it ends at a zero
-    of the sine, where the function is continuous and its slope jumps by 0.006.
+    The Shannon wavelet differs from Wav-KAN's code. There the Hamming window runs over the input features: feature i is
+    multiplied by the i-th number of a window as long as the layer is wide. This is not a window of the wavelet, and the
+    weight of the edge already includes such a factor. Here the window is a function of u, as in their paper. It ends at
+    a zero of the sine, where the function is continuous and its slope jumps by 0.006.
 
-    A scale may have either sign but is never 0 in effect: psi gets s where |s| >= `min_scale` = m, below it
-    sign(s) (s^2 + m^2) / (2 m), which has slope 1 at m and ends at m / 2. Values and first derivatives are thus finite
-    for all finite numbers, and a step across 0 goes through a narrow wavelet instead of a division by 0 (and mirrors
-    "dog", the only odd one, as the formula does).
+    A scale may have either sign. psi gets the scale s if |s| >= `min_scale` = m, else sign(s) (s^2 + m^2) / (2 m),
+    which has slope 1 at m and is m / 2 at 0. Values and first derivatives are therefore finite for all finite numbers.
+    A step across 0 goes through a narrow wavelet instead of a division by 0. It also mirrors "dog", the only odd
+    wavelet, as the formula does.
 
     Args:
         kind: the mother wavelet psi.
         train_translation: learn t.
         train_scale: learn s.
-        min_scale: m > 0, in units of z: the smallest scale that is taken at its word.
-        own_range: keep the range of z for which each feature's functions are made in tensors; `fold` sets it.
+        min_scale: m > 0, in units of z: the smallest |s| that is used unchanged.
+        own_range: store each feature's range of z in tensors; `fold` sets it.
 
     Tensors: `translation` [O, I], all 0 at the start, and `scale` [O, I], all 1; K = 1. With `own_range` also `low` and
     `high` [O, I], the ends of the range, the same for all outputs.
 
     Raises:
-        TypeError, ValueError: an argument is outside its domain.
+        TypeError, ValueError: an argument lies outside its domain.
 
-    Source: Z. Bozorgasl and H. Chen, Wav-KAN (arXiv 2405.12832). Limits at +-inf: phi = 0, all derivatives 0.
+    Source: Z. Bozorgasl and H. Chen, Wav-KAN (arXiv 2405.12832). At z = +-inf, phi and all derivatives are 0.
 
     Example:
         >>> Wavelet("morlet").init(in_features=3, out_features=2)["scale"].shape
@@ -132,7 +132,7 @@ class Wavelet(_Ranged):
         if "translation" in wrt:
             found["translation"] = dt.sum_to_size(scale.shape)
         if "scale" in wrt:
-            slope = (scale.abs() / self.min_scale).clamp(max=1)  # of the width in effect
+            slope = (scale.abs() / self.min_scale).clamp(max=1)  # derivative of the effective scale
             found["scale"] = dt.mul_(u).sum_to_size(scale.shape).mul_(slope)
         return dz, found
 
@@ -156,13 +156,13 @@ class Wavelet(_Ranged):
         }
 
     def _width(self, scale: Tensor) -> Tensor:
-        """The scale that psi gets: never nearer to 0 than min_scale / 2, with a continuous slope but at 0."""
+        """The scale that psi gets: its size is at least min_scale / 2, and its slope is continuous except at 0."""
         size, floor = scale.abs(), self.min_scale
         low = size < floor
         inner = torch.where(low, size, floor)
         return torch.where(low, (inner * inner + floor * floor) / (2 * floor), size).copysign(scale)
 
     def _finite(self, z: Tensor) -> Tensor:
-        """z or t within bounds so far out that psi is 0 there and the square of u does not overflow; NaN stays."""
+        """z or t, limited so that the square of u does not overflow; psi is 0 at the limits, and NaN stays."""
         large = torch.finfo(z.dtype).max ** 0.5 * min(1.0, self.min_scale) / 8
         return z.clamp(-large, large)
