@@ -98,7 +98,7 @@ def test_missing_names_say_what_to_use(module: str, name: str) -> None:
     with pytest.raises(ImportError) as caught:
         exec(f"from {module} import {name}")
     message = str(caught.value)
-    assert message.startswith(f"fasterkan has no {name}, the original FasterKAN has. In a script: fk.")
+    assert message.startswith(f"fasterkan has no {name}, only the original FasterKAN has. In a script: fk.")
     assert "For a pickled model: fk.import_checkpoint(path) reads it" in message
     used = re.findall(r"fk\.(\w+)", message)
     assert all(hasattr(fk, word) for word in used)
@@ -212,7 +212,7 @@ def test_the_originals_attributes_never_get_into_ours(name: str, tmp_path: Path)
     words = (
         f"{name}: the pickle holds a {name} of the original FasterKAN, not of this package. fk.import_checkpoint(path) "
         "reads it and runs nothing of it; if that refuses it, load it in an environment with the original FasterKAN "
-        "instead of this package (both are called fasterkan), and save its tensors alone: "
+        "instead of this package (both are called fasterkan), and save only its tensors: "
         'torch.save(model.state_dict(), "weights.pt")'
     )
     for load in (

@@ -1,4 +1,4 @@
-"""Tables as people have them, tensors, arrays and lists, as tensors."""
+"""Conversion of tables (tensors, arrays and lists) to tensors."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor
 
 
 def array_of(caller: str, name: str, values: Any) -> Tensor:
-    """Return a tensor as it is, without its graph, or a new one of an array or a list of numbers.
+    """Return a tensor without its graph, or a new tensor from an array or a list of numbers.
 
     Raises:
-        TypeError: these are no numbers, or complex ones, or rows of different lengths.
+        TypeError: the values are not real numbers, or the rows have different lengths.
     """
     if isinstance(values, Tensor):
         found = values.detach()

@@ -1,4 +1,4 @@
-"""The private names of torch that this library needs, each behind a function of its own; nothing else may use one."""
+"""The private names of torch that this library needs, each in its own function; no other module may use them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def transform_is_active() -> bool:
-    """Return whether a torch.func transform (grad, vmap, jvp, ...) is running, as `autograd.Function.apply` asks."""
+    """Return whether a torch.func transform (grad, vmap, jvp, ...) is active, as `autograd.Function.apply` does."""
     return torch._C._are_functorch_transforms_active()
 
 
@@ -18,7 +18,7 @@ def is_batched_gradient(x: Tensor) -> bool:
 
 
 def forward_mode_is_active() -> bool:
-    """Return whether a level of forward-mode derivatives is open; only then can a tensor carry a tangent."""
+    """Return whether a level of forward-mode derivatives is active; only then can a tensor have a tangent."""
     return forward_ad._current_level >= 0
 
 
@@ -28,7 +28,7 @@ def autocast_is_active() -> bool:
 
 
 def private_backend() -> str:
-    """Return the name of the device type that a vendor may have given to torch's private slot."""
+    """Return the name of torch's private device type, which a hardware vendor may have set."""
     return torch._C._get_privateuse1_backend_name()
 
 

@@ -1,7 +1,7 @@
-"""The models under the original's import path, so that its scripts run: `from fasterkan.fasterkan import FasterKAN`.
+"""The models under the import path of the original, for its scripts: `from fasterkan.fasterkan import FasterKAN`.
 
-They are this package's own, so every argument does what it says: where a script passes `inv_denominator=0.5`, which the
-original ignored, leave it out to get the original's function.
+They are the models of this package, so every argument has an effect. The original ignored `inv_denominator`. If a
+script passes `inv_denominator=0.5`, remove this argument to get the function of the original.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _INSTEAD = {
 
 
 class FasterKANLayer(KANLinear):
-    """One layer of a FasterKAN with the original's signature: LayerNorm, RSWAF basis, bias-free matrix product.
+    """One layer of a FasterKAN with the signature of the original: LayerNorm, RSWAF basis, matrix product without bias.
 
     Args:
         input_dim: I.
@@ -44,14 +44,14 @@ class FasterKANLayer(KANLinear):
         grid_min, grid_max: first and last centre of the grid, in units of the normalised input.
         num_grids: centres K.
         exponent, inv_denominator, train_grid, train_inv_denominator, base_activation, spline_weight_init_scale: as in
-            `FasterKAN`, with its defaults: the original's layer ignores inv_denominator, base_activation and
-            spline_weight_init_scale, and computes what the defaults here do.
+            `FasterKAN`, with the same defaults. The layer of the original ignores inv_denominator, base_activation and
+            spline_weight_init_scale; it computes the same as the defaults here.
         device, dtype, generator: as in `KANLinear`.
 
     Shapes: x [..., input_dim] -> y [..., output_dim].
 
     Raises:
-        TypeError, ValueError: an argument outside its domain.
+        TypeError, ValueError: an argument lies outside its domain.
 
     Source: A. Delis, FasterKAN (2024).
 
@@ -106,9 +106,9 @@ class FasterKANLayer(KANLinear):
 
 
 def __getattr__(name: str) -> NoReturn:
-    if name in _INSTEAD:  # an AttributeError would lose these words on the way out of `from ... import`
+    if name in _INSTEAD:  # `from ... import` would replace the message of an AttributeError
         raise ImportError(
-            f"fasterkan has no {name}, the original FasterKAN has. In a script: {_INSTEAD[name]}. For a pickled model: "
-            f"{IMPORT}"
+            f"fasterkan has no {name}, only the original FasterKAN has. In a script: {_INSTEAD[name]}. For a pickled "
+            f"model: {IMPORT}"
         )
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
