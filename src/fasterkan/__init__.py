@@ -1,4 +1,4 @@
-"""fasterkan: Kolmogorov-Arnold networks near the price of a plain MLP."""
+"""Kolmogorov-Arnold networks on PyTorch: layers with exact gradients, many bases, and tools to interpret them."""
 
 from . import bases, data, diagnosis, interpret, models, nn, ops
 from ._version import __version__
