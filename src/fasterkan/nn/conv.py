@@ -199,8 +199,9 @@ class KANConv2d(_KANConv):
         device, dtype: of all tensors, as in `nn.Conv2d`.
         generator: draws the weights; default torch's global one.
 
-    Shapes: x [B, C, H, W] -> y [B, O, H', W'] with H' = (H + 2 padding - d (kernel - 1) - 1) // s + 1; [C, H, W] -> [O,
-        H', W']. B may be 0. In memory the channels of y come last. Under autocast y has the dtype of autocast.
+    Shapes: x [B, C, H, W] -> y [B, O, H', W'] with H' = (H + 2 padding - d (kernel - 1) - 1) // s + 1;
+        [C, H, W] -> [O, H', W']. B may be 0. In memory the channels of y come last. Under autocast y has the dtype of
+        autocast.
 
     Attributes:
         weight: W [O, C / groups, K, *kernel]; base_weight: V [O, C / groups, *kernel] or None; bias: b [O] or None; the

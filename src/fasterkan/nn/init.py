@@ -120,9 +120,9 @@ def draw_weights(
 def critical_gain(basis: Basis) -> float:
     """Return the gain g of a row norm at which gradients keep their size through a layer.
 
-    With z ~ N(0, g^2) and weights as in `weight_std`, each layer multiplies the variance of gradients by g^2 sum_k E
-    phi_k'(z)^2 / sum_k E phi_k(z)^2, which grows with g. g is the gain for which this factor is 1, found by bisection
-    in [0.01, 10].
+    With z ~ N(0, g^2) and weights as in `weight_std`, each layer multiplies the variance of gradients by
+    g^2 sum_k E phi_k'(z)^2 / sum_k E phi_k(z)^2, which grows with g. g is the gain for which this factor is 1, found by
+    bisection in [0.01, 10].
     For grids much finer than the default this g is so small that most functions would never see an input. Then g is a
     sixth of the width of grid_range, so that z = +-3 g spans it, and gradients do grow from layer to layer.
     """
