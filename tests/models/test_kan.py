@@ -52,7 +52,7 @@ def test_one_module_serves_one_layer() -> None:
     [
         ("784", TypeError, r"KAN: layers_hidden must be a list of widths such as \[784, 256, 10\], got '784'"),
         (784, TypeError, "must be a list of widths"),
-        ([784], ValueError, r"needs inputs and outputs, \[784, 256, 10\] say; got \[784\]"),
+        ([784], ValueError, r"needs inputs and outputs, such as \[784, 256, 10\]; got \[784\]"),
         ([], ValueError, "needs inputs and outputs"),
         ([784, 0, 10], ValueError, r"layers_hidden\[1\] must be at least 1, got 0"),
         ([784, "256", 10], TypeError, r"layers_hidden\[1\] must be a whole number, got '256'"),

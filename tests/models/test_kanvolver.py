@@ -145,7 +145,7 @@ def test_compiles_whole() -> None:
     ("args", "options", "error", "words"),
     [
         ((10,), {}, TypeError, r"layers_hidden must be a list of widths such as \[64, 10\], got 10"),
-        (([],), {}, ValueError, "layers_hidden needs the outputs at least"),
+        (([],), {}, ValueError, "layers_hidden needs at least the number of outputs"),
         (([10], 0), {}, ValueError, "polynomial_order must be at least 1, got 0"),
         (([10], 2, "swish"), {}, ValueError, "base 'swish' has no name|base must be|after must be"),
         (([10],), {"last_activation": 1}, TypeError, "last_activation must be True or False, got 1"),

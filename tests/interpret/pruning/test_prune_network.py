@@ -360,7 +360,7 @@ def test_classifiers_of_many_inputs_become_smaller(edges):
         ({"validation": 1.0}, ValueError, r"share within 0 ... 1, or a pair \(X, y\), got 1.0"),
         ({"loss": "rmse"}, ValueError, "\"error\", \"logistic\" or loss.*got 'rmse'"),
         ({"loss": "logistic", "y": 2 * torch.ones(30)}, ValueError, "needs targets within 0 ... 1"),
-        ({"delta": 1.0}, ValueError, "delta is that of loss=\"huber\", the loss is 'auto'"),
+        ({"delta": 1.0}, ValueError, "delta belongs to loss=\"huber\", but the loss is 'auto'"),
         ({"loss": "huber", "delta": 0.0}, ValueError, "delta must be"),
         ({"net": type("Own", (fk.KAN,), {"forward": torch.neg})([3, 1])}, TypeError, "Own has its own forward"),
         ({"loss": "error"}, ValueError, "share of wrong labels, y holds torch.float32"),
