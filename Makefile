@@ -7,11 +7,11 @@ BIN := .venv/bin
 STAMP := .venv/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test test-all test-machines mnist bench-cpu bench-tables docs clean
+.PHONY: help setup lint test test-all test-machines mutants mnist bench-cpu bench-tables docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
-	@echo "Variables: PYTHON=python3 (builds .venv), SEED=0 (make mnist), WORKERS=2 (test processes)"
+	@echo "Variables: PYTHON=python3 (builds .venv), SEED=0 (make mnist, mutants), WORKERS=2 (processes)"
 
 setup: $(STAMP) ## build .venv, once
 
@@ -28,6 +28,11 @@ test-all: $(STAMP) ## the slow tests too
 
 test-machines: $(STAMP) ## the tests that compute, as other processors and draws would have them, under an hour
 	$(BIN)/python tests/machines.py --workers $(WORKERS)
+
+# COUNT=5 for another sample, PACKAGES="ops nn" for some packages, SURVIVORS=1 for those again that no test noticed.
+mutants: $(STAMP) ## break the code in places and see which tests notice, hours; a stopped run goes on
+	$(BIN)/python benchmarks/mutants.py $(if $(SURVIVORS),--survivors) $(if $(COUNT),--count $(COUNT)) \
+	  $(if $(PACKAGES),--packages $(PACKAGES)) --seed $(SEED) --workers $(WORKERS)
 
 mnist: $(STAMP) ## train the original's network on MNIST
 	$(BIN)/fasterkan train mnist --recipe mnist-cpu --seed $(SEED) --out runs/mnist-$(SEED) --overwrite

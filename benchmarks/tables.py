@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import _bench_tables as bench
 import _fit_table
+import _mutants_table
 import _pde_table
 import _which_basis_text as which_basis
 from _markdown import ROOT, read, read_study, table, where
@@ -367,6 +368,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "which-basis-machine": which_basis_times,
     "pde-answer": _pde_table.answer,
     **{f"pde-{name}": lambda name=name: _pde_table.pde(name) for name in ("poisson", "helmholtz", "burgers")},
+    "mutants": _mutants_table.mutants,
+    "mutants-survivors": _mutants_table.survivors,
     **bench.TABLES,
 }
 
