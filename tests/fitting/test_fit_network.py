@@ -260,6 +260,18 @@ def test_grids_beyond_the_networks_own():
     assert torch.equal(again.eval()(X), net.eval()(X))
 
 
+def test_the_best_of_all_attempts_is_kept():
+    generator = torch.Generator().manual_seed(seed_of(2))
+    y = torch.sin(6 * X[:, 0]) * X[:, 1] + 0.1 * torch.randn(len(X), dtype=torch.float64, generator=generator)
+    result = fk.fit(network(), X, y, starts=3, grids=None, iterations=12, polish=False)
+    held = [attempt.held_out for phase in result.phases for attempt in phase.attempts[:1]]
+    assert result.held_out == pytest.approx(min(held), rel=1e-12)
+    best = min((a for phase in result.phases for a in phase.attempts[:1]), key=lambda a: a.held_out)
+    assert result.smoothness == best.smoothness
+    worse = [a.held_out for phase in result.phases for a in phase.attempts[1:]]
+    assert worse and max(worse) > result.held_out
+
+
 def test_observer_hears_everything():
     heard = []
 

@@ -10,7 +10,9 @@ import fasterkan as fk
 from fasterkan.fitting.flat import FlatNet, exact_copy
 from fasterkan.fitting.grids import coarsen, refine, resolve_grids
 from fasterkan.fitting.levenberg_marquardt import Lanes, minimise
+from fasterkan.fitting.losses import Huber, Logistic, Squared
 from fasterkan.fitting.norms import HIDDEN_MARGIN, balance_base, give_room
+from fasterkan.fitting.rows import Rows
 from fasterkan.fitting.scaling import TargetScale
 from fasterkan.fitting.smoothness import Smoothness
 from fasterkan.fitting.sparsity import Sparsity
@@ -213,3 +215,35 @@ def test_coarser_and_finer_again():
     refine(net, 12)
     assert net.basis.grid_size == 12
     torch.testing.assert_close(net(x), before, rtol=1e-8, atol=1e-8)
+
+
+def test_losses_are_values():
+    assert Logistic() == Logistic() and Squared() == Squared() and Huber(0.5) == Huber(0.5) != Huber(1.0)
+    assert repr(Logistic()) == "Logistic()"
+
+
+def test_a_function_of_one_number_a_row_is_compared_with_its_targets():
+    net, x = fk.KAN([2, 1], norm=None, dtype=torch.float64), torch.rand(6, 2, dtype=torch.float64)
+    y, ones = torch.rand(6, 1, dtype=torch.float64), torch.ones(6, dtype=torch.float64)
+    flat = FlatNet(net)
+    theta, constants = flat.theta([net]), flat.constants([net])
+    for function in (lambda net, x: net(x), lambda net, x: net(x).squeeze(1)):
+        rows = Rows(flat, function, x, y, ones, Squared())
+        expected = (net(x) - y).square().mean() / 2
+        torch.testing.assert_close(rows.value(theta, constants), expected.detach().reshape(1))
+        matrix, gradient = rows.normal(theta, constants)
+        slope = torch.autograd.grad(expected, list(net.parameters()), retain_graph=True)
+        torch.testing.assert_close(gradient[0], torch.cat([g.reshape(-1) for g in slope]))
+        assert matrix.shape == (1, flat.size, flat.size)
+
+
+def test_sparsity_without_the_branch_that_is_not_learned():
+    net = fk.KAN([2, 1], fk.Hat(4), norm=None, base="silu", dtype=torch.float64)
+    net.layers[0].base_weight.requires_grad_(False)
+    flat = FlatNet(net)
+    value = Sparsity(flat, [net], 1.0).value(flat.theta([net]), torch.tensor([0]))
+    t = torch.linspace(*net.basis.grid_range, 257, dtype=torch.float64).unsqueeze(-1).expand(-1, 2)
+    phi = net.basis.evaluate(t, net.layers[0].basis_tensors())
+    sizes = torch.einsum("tik,oik->toi", phi, net.layers[0].weight.detach()).var(0, correction=0)
+    expected = ((sizes + 1e-8).sqrt() - 1e-4).sum()
+    torch.testing.assert_close(value, expected.reshape(1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import torch
 
@@ -96,3 +98,9 @@ def test_the_default_fit_is_the_second_order_one(rows):
 def test_bad_calls(x, y, options, error, words):
     with pytest.raises(error, match=words):
         fk.auto_width(x, y, **options)
+
+
+def test_settings_are_given_by_name():
+    kinds = {name: p.kind for name, p in inspect.signature(fk.auto_width).parameters.items()}
+    assert kinds.pop("X") == kinds.pop("y") == inspect.Parameter.POSITIONAL_OR_KEYWORD
+    assert set(kinds.values()) == {inspect.Parameter.KEYWORD_ONLY}

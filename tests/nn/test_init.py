@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import fasterkan as fk
-from fasterkan.nn.init import Distribution, critical_gain, second_moments, weight_std
+from fasterkan.nn.init import Distribution, base_weight_std, critical_gain, second_moments, weight_std
 
 from ..seeds import seed_of
 
@@ -142,3 +142,8 @@ def test_weights_are_drawn_for_the_gain_in_use() -> None:
     assert layer(torch.randn(256, 64)).var().item() == pytest.approx(1, rel=0.1)
     expected = weight_std(layer.basis, 64, Distribution(width=2.0))
     assert layer.weight.std().item() == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize("size", [0.0, float("inf")], ids=["zero", "infinite"])
+def test_a_branch_without_a_size_starts_as_a_linear_one(size: float) -> None:
+    assert base_weight_std(lambda x: torch.zeros_like(x) + size, 16) == 0.25

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from fasterkan import KANLinear
 from fasterkan.ops import product
@@ -80,6 +81,20 @@ def test_slow_products_are_those_of_mkl_on_amd(monkeypatch, vendor, mkl, mkldnn,
         assert product.slow_products() is slow
     finally:
         product.slow_products.cache_clear()
+
+
+@pytest.mark.parametrize("faster", [True, False], ids=["convolution", "product"])
+def test_the_library_that_is_faster_is_used(monkeypatch, faster):
+    used = []
+    for name in ("conv2d", "linear"):
+        own = getattr(F, name)
+        monkeypatch.setattr(product.F, name, lambda *a, own=own, name=name, **k: used.append(name) or own(*a, **k))
+    own_input = product.conv2d_input
+    monkeypatch.setattr(product, "conv2d_input", lambda *a, **k: used.append("conv2d_input") or own_input(*a, **k))
+    monkeypatch.setattr(product, "convolution_is_faster", lambda rows, weight: faster)
+    rows_product(torch.randn(3, 8), torch.randn(5, 8), torch.randn(5))
+    rows_gradient(torch.randn(3, 5), torch.randn(5, 8))
+    assert used == (["conv2d", "conv2d_input"] if faster else ["linear"])
 
 
 def test_a_whole_layer(form):

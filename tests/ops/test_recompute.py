@@ -244,3 +244,13 @@ def test_batched_backward(norm: str | None) -> None:
     x = torch.randn(4, 3, dtype=torch.float64)
     looped = torch.autograd.functional.jacobian(layer, x)
     torch.testing.assert_close(torch.autograd.functional.jacobian(layer, x, vectorize=True), looped)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (2, 0, 3), (2, 2, 3)], ids=str)
+def test_leading_shape(shape: tuple[int, ...]) -> None:
+    t = make(1)
+    z = torch.randn(*shape, 6, dtype=torch.float64)
+    params = {k: t[k] for k in ("grid", "inv_denominator")}
+    y = kan_linear_recompute(z, t["weight"], t["bias"], BASIS, params)
+    assert y.shape == (*shape, 4)
+    torch.testing.assert_close(y, kan_linear_reference(z, t["weight"], t["bias"], BASIS, params))

@@ -45,3 +45,26 @@ def test_a_dead_process_does_not_hold_it(tmp_path):
     assert path.read_text() == f"{other.pid}\n"
     with locked(path):
         assert path.read_text() == f"{os.getpid()}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not remove a file that is open")
+def test_a_lock_on_a_file_that_was_removed_and_made_again_does_not_count(tmp_path, monkeypatch):
+    path = tmp_path / ".lock"
+    other = path.with_name("other")
+    own, seen = os.open, []
+
+    def opened(name, *rest):
+        handle = own(name, *rest)
+        seen.append(str(name))
+        if str(name) == str(path) and len(seen) <= 2:  # somebody else's file comes in the place of ours, twice
+            other.write_text("")
+            spare = [tmp_path / f"spare{len(seen)}{n}" for n in range(3)]
+            for each in spare:
+                each.write_text("")
+            (other if len(seen) == 1 else spare[-1]).replace(path)
+        return handle
+
+    monkeypatch.setattr("fasterkan.train.lock.os.open", opened)
+    with locked(path):
+        assert len(seen) == 3
+        assert path.read_text() == f"{os.getpid()}\n"

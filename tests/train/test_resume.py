@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from fasterkan.train import Observer, RunFolder, RunFolderError, TrainConfig, TrainingInterrupted, evaluate, run
+from fasterkan.train.checkpoint import Checkpoints
 
 from ..seeds import seed_of
 
@@ -197,6 +198,23 @@ def test_an_edited_configuration_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(edited.to_dict()))
     with pytest.raises(RunFolderError, match=r"step-00000009 was made with another weight_decay than config.json has"):
         run(edited, tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    "change", [{"speed": 1}, {"epochs": "many"}, {"lr": -1.0}], ids=["unknown", "of another type", "outside its domain"]
+)
+def test_a_checkpoint_of_another_version_is_named(tmp_path, monkeypatch, change):
+    with pytest.raises(TrainingInterrupted):
+        run(CONFIG, tmp_path, [StopAt(step=9)])
+    own = Checkpoints.newest
+
+    def newer(self):
+        snapshot = own(self)
+        return dataclasses.replace(snapshot, facts={**snapshot.facts, "config": {**snapshot.facts["config"], **change}})
+
+    monkeypatch.setattr(Checkpoints, "newest", newer)
+    with pytest.raises(RunFolderError, match=r"step-00000009 was made by another version: TrainConfig: "):
+        run(CONFIG, tmp_path, resume=True)
 
 
 def test_other_data_are_refused(tmp_path, corners, monkeypatch):

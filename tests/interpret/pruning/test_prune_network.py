@@ -389,3 +389,15 @@ def test_a_network_that_is_not_finite_is_refused():
         net.layers[0].weight[0, 0, 0] = float("nan")
     with pytest.raises(ValueError, match=r"the loss of net is .*fk\.diagnose"):
         fk.prune(net, torch.rand(30, 3), torch.rand(30))
+
+
+def test_rounds_with_a_refit_go_to_the_goal_in_equal_ratios():
+    torch.manual_seed(seed_of(0))
+    net, x = fk.KAN([4, 8, 1], norm=None), torch.randn(100, 4)
+    sizes = []
+    report = fk.prune(
+        net, x, net(x).detach(), tolerance=1.0, keep=0.25, rounds=2, nodes=False, inputs=False, layers=False,
+        validation=(x, net(x).detach()), refit=lambda smaller: sizes.append(fk.interpret.size_of(smaller).edges),
+    )  # fmt: skip
+    assert sizes[0] <= 20 and report.after.edges <= 10, "40 edges, half of them, a quarter"
+    assert "net=" not in repr(report)
