@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import fasterkan as fk
-from fasterkan.interpret.plot._layout import BOX, lay_out
+from fasterkan.interpret.plot._layout import BOX, NODE_GAP, _near, lay_out
 from fasterkan.train import EpochMetrics, TrainResult
 
 
@@ -91,6 +91,17 @@ def test_boxes_and_nodes_do_not_touch(widths):
         assert heights[0] >= -1e-9 and heights[-1] <= layout.height + 1e-9
 
 
+def test_nodes_that_would_leave_the_picture_are_pushed_up_to_its_edge():
+    places = {}
+    here = [(1, 0), (1, 1), (1, 2)]
+    _near(places, here, {0: 0.3, 1: 0.25, 2: 0.2}, x=1.0, height=3.0)
+    heights = [places[node][1] for node in here]
+    assert heights[-1] == pytest.approx(BOX[1] / 2)
+    assert [a - b for a, b in pairwise(heights)] == pytest.approx([NODE_GAP, NODE_GAP])
+    _near(places, here, {0: 2.5, 1: 1.5, 2: 0.5}, x=1.0, height=3.0)
+    assert [places[node][1] for node in here] == [2.5, 1.5, 0.5], "they stay beside their boxes where there is room"
+
+
 def test_wide_networks_show_the_most_important_and_say_so():
     net, x = fk.KAN([30, 40, 2], norm=None, dtype=torch.float64), torch.rand(300, 30, dtype=torch.float64)
     with torch.no_grad():
@@ -161,6 +172,7 @@ def test_bars_of_importance(net, rows):
     assert [bar.get_width() for bar in figure.axes[0].patches] == pytest.approx(shares)
     best = "abc"[int(worth.inputs.argmax())]
     assert figure.axes[0].get_yticklabels()[0].get_text() == best
+    assert figure.axes[0].get_ylim() == (1.5, -0.5), "half a bar of room at both ends"
     assert texts(figure)[-1] == "the 2 most important of 3 inputs"
     assert len(fk.plot.importance(net, rows).axes[0].patches) == 3
     with pytest.raises(ValueError, match="give the rows X"):

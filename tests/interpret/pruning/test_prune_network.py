@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import fasterkan as fk
+from fasterkan.interpret.pruning import prune_network
 from fasterkan.interpret.pruning.compact import compact, with_biases
 from fasterkan.interpret.pruning.loss import criterion_of
 from fasterkan.interpret.pruning.masks import Masked, close, full_masks, means_of
@@ -401,3 +402,17 @@ def test_rounds_with_a_refit_go_to_the_goal_in_equal_ratios():
     )  # fmt: skip
     assert sizes[0] <= 20 and report.after.edges <= 10, "40 edges, half of them, a quarter"
     assert "net=" not in repr(report)
+
+
+def test_what_is_free_is_looked_for_once_in_wide_networks(monkeypatch):
+    torch.manual_seed(seed_of(0))
+    net, x = fk.KAN([4, 8, 1], norm=None), torch.randn(100, 4)
+    own, called = prune_network.PruningSearch.allowed, []
+    monkeypatch.setattr(prune_network, "SINGLES", 0)
+    monkeypatch.setattr(
+        prune_network.PruningSearch, "allowed", lambda search, *rest: called.append(rest) or own(search, *rest)
+    )
+    y = net(x).detach()
+    fk.prune(net, x, y, tolerance=1e-9, keep=0.1, rounds=2, refit=lambda small: small, validation=(x, y), layers=False,
+             inputs=False, nodes=False, loss=lambda outputs, y: outputs.sum() * 0)  # fmt: skip
+    assert len(called) == 1
