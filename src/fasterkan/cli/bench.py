@@ -16,19 +16,19 @@ from rich.table import Table
 
 from ..bench import FAMILIES, SUITES, TASKS, Family, Observer, Task, bench, families
 
-HELP = f"""Compare this library with other KAN projects and with MLPs, on this machine.
+HELP = f"""Compare this library with other KAN projects and with MLPs.
 
-The subjects of a family and two MLPs (equal parameters, equal FLOPs) take turns. Ratios are computed within a round.
-Other projects take part if they are installed, or if they are checked out below the folder --peers. If the results
-file exists, the run continues it.
+All times are measured on this machine. A family is one kind of KAN; other projects and this library have layers of it.
+The layers of a family and two MLPs (equal parameters, equal FLOPs) take turns. Ratios compare times of the same round.
+Other projects take part if they are installed, or if --peers is a folder with their checkouts. If the results file
+exists, the run continues it.
 
-\\b
+\b
 Examples:
   fasterkan bench --suite cpu --peers PEERS --out cpu.jsonl
   fasterkan bench --task mnist --family FasterKAN --peers PEERS
   fasterkan bench --list
 
-\\b
 Families: {", ".join(FAMILIES)}.
 """
 
@@ -36,7 +36,7 @@ Families: {", ".join(FAMILIES)}.
 def bench_command(
     suite: Annotated[str, typer.Option(help=f"Suite of tasks: {', '.join(SUITES)}.")] = "cpu",
     task: Annotated[
-        list[str] | None, typer.Option(help="Task, instead of a suite; may be given several times.")
+        list[str] | None, typer.Option(help="Run this task instead of a suite; may be given several times.")
     ] = None,
     family: Annotated[
         list[str] | None, typer.Option(help="Only this family; may be given several times. [default: all]")

@@ -11,10 +11,10 @@ import typer
 from ..diagnosis import diagnose
 from .saved import SPLITS, load_with_images
 
-HELP = """Find what is wrong with a trained model, and which argument to change.
+HELP = """Find what is wrong with a trained model.
 
 The command sends images through the model. For each layer it shows the share of inputs outside the grid, the dead,
-collinear and saturated functions, and the sizes of outputs and gradients.
+collinear and saturated functions, and the sizes of outputs and gradients. It also says which argument to change.
 
 \b
 Examples:

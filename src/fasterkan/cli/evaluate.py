@@ -15,7 +15,8 @@ from .text import percent
 
 HELP = """Evaluate a trained model.
 
-The command shows the confusion matrix, the accuracy and the loss on the test images, or on those of another split.
+The command shows the confusion matrix, the accuracy and the loss. It uses the test images. --split chooses other
+images.
 
 \b
 Examples:

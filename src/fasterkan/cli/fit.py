@@ -17,63 +17,74 @@ from .fitted import MOST_SEED, check_free
 
 HELP = """Fit a small network to a table, and say what it found.
 
-DATA is a CSV file with a line of names; commas, semicolons or tabs. Columns of a few different texts are categories,
-a target of texts is a label; rows with missing values are left out, and so are columns of one value. Some rows are held
-back for a test.
+DATA is a CSV file. Its first line has the names of the columns. Commas, semicolons or tabs separate the columns. A
+column with a few different texts is a category. A target of texts is a label. Rows with missing values are left out,
+and columns that have only one value too. Some rows are not fitted: they are kept for a test.
 
 \b
 Examples:
   fasterkan fit wine.csv --target quality
-  fasterkan fit plant.csv --target yield,purity --inputs heat,pressure --width 3 --out runs/plant
-  fasterkan fit patients.csv --target outcome --loss logistic --test others.csv
+  fasterkan fit plant.csv --target yield,purity --inputs heat,pressure
+  fasterkan fit patients.csv --target outcome --loss logistic --test other.csv
 
-\b
-The folder holds report.txt, predictions.csv, pictures of the network and of the fit (with matplotlib), fit.json and the
-model, which `fasterkan predict RUN new.csv`, `plot RUN` and `prune RUN` read.
+The command writes a folder with report.txt, predictions.csv, fit.json and the model. With matplotlib, it also draws the
+network and the fit. `fasterkan predict`, `fasterkan plot` and `fasterkan prune` can read this folder.
 """
 
 
 def fit_command(
-    data: Annotated[Path, typer.Argument(help="CSV file with a line of names.")],
+    data: Annotated[Path, typer.Argument(help="CSV file; its first line has the names of the columns.")],
     target: Annotated[
-        list[str], typer.Option("--target", "-t", help="Column to predict; several with commas, or the option again.")
+        list[str],
+        typer.Option("--target", "-t", help="Column to predict. For several, use commas or repeat the option."),
     ],
     inputs: Annotated[
         list[str] | None,
-        typer.Option(help="Columns to predict from, with commas. [default: all others]", show_default=False),
+        typer.Option(help="Columns to predict from; use commas. [default: all others]", show_default=False),
     ] = None,
     width: Annotated[
-        str, typer.Option(help='Nodes of the hidden layers, "5" or "5,3"; "none" for no layer; "auto" tries some.')
+        str,
+        typer.Option(help='Nodes of each hidden layer, such as 5 or 5,3; "none": no hidden layer; "auto" tries some.'),
     ] = "auto",
     basis: Annotated[str, typer.Option(help="Functions on the edges.", metavar="|".join(BASES))] = "bspline",
     grid: Annotated[
-        str, typer.Option(help='Finest grid, gone through from coarse to fine; or the grids, "3,6,12".')
+        str, typer.Option(help="Finest grid; the fit starts with coarser ones. Or all grids, such as 3,6,12.")
     ] = "12",
     degree: Annotated[
-        int | None, typer.Option(help="Of B-splines. [default: 5]", min=1, max=10, show_default=False)
+        int | None, typer.Option(help="Degree of the B-splines. [default: 5]", min=1, max=10, show_default=False)
     ] = None,
     loss: Annotated[
         str | None,
         typer.Option(
-            help="[default: squared for numbers, logistic for labels]", metavar="|".join(LOSSES), show_default=False
+            help="Loss. [default: squared for numbers, logistic for labels]",
+            metavar="|".join(LOSSES),
+            show_default=False,
         ),
     ] = None,
-    test_share: Annotated[float, typer.Option(help="Rows held back for the test, 0 to 0.9.", min=0, max=0.9)] = 0.2,
+    test_share: Annotated[
+        float, typer.Option(help="Share of the rows that is kept for the test, 0 to 0.9.", min=0, max=0.9)
+    ] = 0.2,
     test: Annotated[
-        Path | None, typer.Option(help="CSV file for the test instead; then all rows of DATA are fitted.")
+        Path | None, typer.Option(help="CSV file with the rows of the test; all rows of DATA are then fitted.")
     ] = None,
     sparsity: Annotated[
         float | None,
         typer.Option(
-            help="Switches edges off, 0.001 to 0.1. [default: 0, 0.001 for labels]", min=0, show_default=False
+            help="Switches off edges; try 0.001 to 0.1. [default: 0, for labels 0.001]", min=0, show_default=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the starts and of the rows held back.", min=0, max=MOST_SEED)] = 0,
-    seconds: Annotated[float | None, typer.Option(help="Time for the fit; the best so far is kept.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the run. [default: runs/NAME of DATA]", show_default=False)
+    seed: Annotated[
+        int, typer.Option(help="Decides the starts of the fit and the rows of the test.", min=0, max=MOST_SEED)
+    ] = 0,
+    seconds: Annotated[
+        float | None, typer.Option(help="Longest time for the fit; the best network so far is kept.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a fit that lies in the folder.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run. [default: runs/NAME, for NAME.csv]", show_default=False)
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a fit that is already in the folder.")
+    ] = False,
 ) -> None:
     """Run `fasterkan fit`."""
     options = NetworkOptions(width, basis, grid, degree, loss, seed, seconds, sparsity)

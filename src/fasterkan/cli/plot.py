@@ -15,11 +15,11 @@ from .rows import load_network_data
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HELP = """Draw pictures of a network: its edges, the importance of its inputs, and its training.
+HELP = """Draw pictures of a network and of its training.
 
-The command writes PNG and SVG files. "training" shows the course of a run. "importance" shows the importance of the
-inputs. "network" shows the function on every edge, if edges are functions of one variable (norm="feature"). Pictures
-need matplotlib: pip install "fasterkan[plot]".
+The command writes each picture as a PNG and an SVG file. "training" shows the losses and accuracies of a training run.
+"importance" shows how much each input matters. "network" shows the functions on the edges; it is drawn only if each
+edge is a function of one variable (norm="feature"). Pictures need matplotlib: pip install "fasterkan[plot]".
 
 \b
 Examples:

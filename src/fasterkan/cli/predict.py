@@ -25,11 +25,11 @@ from .text import percent
 _BAR = 30
 """Width of the bar for probability 1, in characters."""
 
-HELP = """Predict the digits in photographs or drawings, or predict new rows of a table.
+HELP = """Predict digits in images, or new rows of a table.
 
-With a model of images, FILES are image files, folders or globs. This needs Pillow: pip install "fasterkan[vision]".
-With a run of `fasterkan fit`, FILES is one CSV file with the columns of the run. The output is this table with the
-predictions after its columns.
+If RUN is a model of digits, FILES are photographs or drawings: image files, folders or globs. This needs Pillow: pip
+install "fasterkan[vision]". If RUN is a run of `fasterkan fit`, FILES is one CSV file with the same input columns. The
+output is this table, with the predictions in new columns on the right.
 
 \b
 Examples:
@@ -37,8 +37,7 @@ Examples:
   fasterkan predict runs/first scans "more/**/*.png" --json
   fasterkan predict runs/wine new.csv --out predicted.csv
 
-\b
-Exit codes: 0 all were read; 1 some images or rows could not be read (see stderr); 2 none could, or bad usage.
+If some images or rows cannot be read, the exit code is 1. If none can be read, it is 2. The reasons are on stderr.
 """
 
 

@@ -20,18 +20,21 @@ from .fitted import Encoded, check_free, counted
 from .plot import beside
 from .rows import NetworkData, load_network_data
 
-HELP = """Make a network smaller: remove the inputs, nodes, edges and layers that it does not need.
+HELP = """Make a network smaller.
 
-The command writes a folder with the smaller model. report.txt and report.json in it say what was removed, and how
-much error this added. Other commands can read the folder. With images, the share of wrong labels on the validation
-images decides what may be removed, and each round ends with some epochs of training as in the run. With a run of
-`fasterkan fit`, the fitted rows decide, each round ends with a fit, and the report gives the error on the test rows.
+The command removes the inputs, nodes, edges and layers that the network does not need. It writes the smaller model into
+a new folder, which the other commands can read. In this folder, report.txt and report.json say what was removed, and
+how much error this added.
+
+For a model of images, the share of wrong labels on the validation images decides what may be removed. After each round,
+the network is trained again for some epochs, with the settings of its run. For a run of `fasterkan fit`, the error on
+the fitted rows decides. After each round, the network is fitted again. The report gives the error on the test rows.
 
 \b
 Examples:
   fasterkan prune runs/first --keep 0.1
-  fasterkan prune runs/wine
-  fasterkan prune models/wine --table wine.csv --target quality --tolerance 0.01
+  fasterkan prune runs/wine --tolerance 0.01
+  fasterkan prune models/wine --table wine.csv --target quality
 """
 
 
@@ -43,13 +46,14 @@ def prune_command(
         Path | None, typer.Option(help="Folder for the smaller model. [default: RUN-pruned]", show_default=False)
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(help="Share of what the network explains that may be lost, 0 to 1.", min=0, max=1)
+        float, typer.Option(help="Share of what the network explains that pruning may lose, 0 to 1.", min=0, max=1)
     ] = 0.003,
     keep: Annotated[float, typer.Option(help="Stop when this share of the edges is left, 0 to 1.", min=0, max=1)] = 0.0,
     epochs: Annotated[
         int,
         typer.Option(
-            help="Epochs of training after each round (for a run of `fasterkan fit`: a fit); 0 for none.", min=0
+            help="Epochs of training after each round; 0: no training. For a run of `fasterkan fit`: a fit.",
+            min=0,
         ),
     ] = 2,
     rounds: Annotated[int, typer.Option(help="Largest number of rounds.", min=1)] = 6,
@@ -62,7 +66,7 @@ def prune_command(
     data_root: Annotated[
         str | None, typer.Option(help="Folder of the data set's files. [default: that of the run]", show_default=False)
     ] = None,
-    rows: Annotated[int, typer.Option(help="Number of training images for the importances.", min=10)] = 2000,
+    rows: Annotated[int, typer.Option(help="Number of training images that measure the importances.", min=10)] = 2000,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model in the folder.")] = False,
 ) -> None:
     """Run `fasterkan prune`."""

@@ -32,7 +32,7 @@ from .text import percent
 
 HELP = """Train a network on labelled images.
 
-Validation images are looked at after each epoch, test images once, by the weights that are kept.
+The network is validated after each epoch. At the end, the weights that are kept are evaluated once on the test images.
 
 \b
 Examples:
@@ -44,32 +44,37 @@ Examples:
   fasterkan train mnist --model kan --model-arg norm=feature
   fasterkan train --resume runs/first
 
-\b
-The folder holds config.json, metrics.jsonl (one line an epoch), model/ and
-result.json; checkpoints/ until the end.
+The command writes a folder with config.json, metrics.jsonl (one line for each epoch), model/ and result.json. It also
+has checkpoints/, which are removed at the end.
 """
 
 
 def train_command(
     dataset: Annotated[
         str | None,
-        typer.Argument(help=f"Data set: {', '.join(names())}, or a folder of images in class folders."),
+        typer.Argument(help=f"Data set: {', '.join(names())}, or a folder with one folder of images for each class."),
     ] = None,
     recipe_name: Annotated[
         str | None,
-        typer.Option("--recipe", help=f"Start from a recipe ({', '.join(RECIPES)}); other options change it."),
+        typer.Option(
+            "--recipe", help=f"Start from the settings of a recipe ({', '.join(RECIPES)}). Other options change them."
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the run. [default: runs/DATASET-SEED]", show_default=False)
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that lies in the folder.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a run that is already in the folder.")
+    ] = False,
     resume: Annotated[
         Path | None,
-        typer.Option("--resume", help="Go on with the run in this folder, from its newest checkpoint.", metavar="RUN"),
+        typer.Option("--resume", help="Continue the run in this folder from its newest checkpoint.", metavar="RUN"),
     ] = None,
     seeds: Annotated[
         str | None,
-        typer.Option("--seeds", help="Train once for each seed, below one folder, with a summary.", metavar="INT,..."),
+        typer.Option(
+            "--seeds", help="Train once for each seed, in one folder, and write a summary.", metavar="INT,..."
+        ),
     ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write curves for TensorBoard into the run's folder.")

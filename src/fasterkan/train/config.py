@@ -51,18 +51,18 @@ class TrainConfig:
     dataset: str = "mnist"
     """Data set, by name."""
     data_root: str | None = None
-    """Folder that holds the data set's files; default: every usual place, then a download."""
+    """Folder with the data set's files. Default: the usual places; if they have none, a download."""
     model: str = "fasterkan"
-    """Network, by name; upper and lower case are the same."""
+    """Name of the network, in upper or lower case."""
     layers: tuple[int, ...] = ()
-    """Widths of the network, from pixels to classes; with convolutions, of the layers behind them. Default:
-    pixels,256,classes; with convolutions 64,classes."""
+    """Widths of the network, from the number of pixels to the number of classes. In a network with convolutions: widths
+    of the layers after them. Default: pixels,256,classes; with convolutions: 64,classes."""
     basis: str | None = None
-    """Family of the functions on the edges, by name, for models with a choice (kan, reskannet)."""
+    """Basis: the kind of functions on the edges. Only some models have this choice (kan, reskannet)."""
     basis_args: tuple[tuple[str, Any], ...] = ()
     """Argument of the basis, such as degree=3; may be given several times."""
     model_args: tuple[tuple[str, Any], ...] = ()
-    """Other argument of the model, such as norm=feature; may be given several times."""
+    """Any other argument of the model, such as norm=feature; may be given several times."""
     num_grids: int | None = None
     """Basis functions on each edge."""
     grid_min: float | None = None
@@ -70,7 +70,8 @@ class TrainConfig:
     grid_max: float | None = None
     """Last centre of the basis."""
     inv_denominator: float | Literal["auto"] | None = None
-    """1/h, the inverse width of a basis function; "auto" is 1 / (1.2 d), d the distance of two centres."""
+    """1/h, where h is the width of a basis function. "auto" is 1 / (1.2 d), where d is the distance between two
+    centres."""
     exponent: float | None = None
     """p in 1 - |tanh((z - u) / h)|^p."""
     train_grid: bool | None = None
@@ -78,64 +79,65 @@ class TrainConfig:
     train_inv_denominator: bool | None = None
     """Learn 1/h."""
     norm_gain: float | Literal["auto"] | None = None
-    """Initial gain of the norms; "auto" is the one at which gradients keep their size."""
+    """Initial gain of the norms. With "auto", gradients keep their size from layer to layer."""
     freeze_input_norm: bool = False
-    """Keep the first layer's norm (behind convolutions, the head's) as initialised: saves a third of a step's matrix
-    products."""
+    """Do not train the norm of the first KAN layer. A step then has a third fewer matrix products. In a network with
+    convolutions, this is the first layer after them."""
     optimizer: Literal["adamw", "sgd", "muon"] = "adamw"
-    """Optimiser; "muon" moves the edge weights and kernels, and AdamW the rest."""
+    """Optimiser. "muon" is for the edge weights and the kernels; AdamW then trains the rest."""
     lr: float = 2e-3
     """Highest learning rate."""
     betas: tuple[float, float] = (0.9, 0.98)
-    """AdamW's two decay rates; SGD and Muon take the first as their momentum."""
+    """The two decay rates of AdamW. SGD and Muon use the first one as their momentum."""
     weight_decay: float = 0.05
-    """Decay of the edge weights; never of grids, widths, norms and biases."""
+    """Decay of the edge weights. Grids, widths, norms and biases do not decay."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """How the learning rate falls after the warm-up; to 0, but for "constant"."""
+    """How the learning rate falls to 0 after the warm-up. With "constant" it does not fall."""
     warmup: float = 0.1
     """Share of the training in which the learning rate rises from 0."""
     batch_size: int = 128
     """Images in a step."""
     accumulate: int = 1
-    """Parts in which a step's images go through the network, one after the other: less memory, the same gradient, up to
-    rounding and but for batch norms, which get two images at least."""
+    """Number of parts of a batch. The parts go through the network one after the other. This needs less memory. The
+    gradient is the same up to rounding, except in a network with batch norms. There, a part has at least two images."""
     epochs: int = 10
     """Passes over the training images."""
     label_smoothing: float = 0.0
-    """Probability that the targets spread evenly over all classes."""
+    """Share of each target that is spread evenly over all classes."""
     clip_grad_norm: float | None = None
-    """Largest norm of the whole gradient; default: no limit."""
+    """Largest norm of the whole gradient. Default: no limit."""
     ema: float = 0.0
-    """Decay rate of a moving average of the weights, which is then evaluated and kept; 0 is none."""
+    """Decay rate of a moving average of the weights. This average is then evaluated and kept. 0: no average."""
     patience: int | None = None
-    """Stop after this many epochs without a better validation accuracy; default: never."""
+    """Stop after this many epochs without a better validation accuracy. Default: never stop early."""
     shift: float = 0.0
-    """Augmentation: move each image by up to this many pixels each way."""
+    """Augmentation: move each image by up to this many pixels in each direction."""
     rotate: float = 0.0
     """Augmentation: turn each image by up to this many degrees."""
     scale: float = 0.0
-    """Augmentation: stretch each axis by up to this, as a logarithm: 0.1 is about 10 %."""
+    """Augmentation: stretch each axis by up to this. It is a logarithm: 0.1 is about 10 %."""
     shear: float = 0.0
-    """Augmentation: slant each image by up to this many pixels a row."""
+    """Augmentation: slant each image by up to this many pixels for each row."""
     elastic: float = 0.0
     """Augmentation: bend each image smoothly, by up to this many pixels."""
     augment_off: float = 0.15
-    """Share of the training, at its end, without augmentation."""
+    """Share of the training without augmentation. It is the last part of the training."""
     keep: Literal["best", "last"] = "best"
-    """Weights to keep: of the epoch with the best validation accuracy, or of the last one."""
+    """Weights to keep: those of the epoch with the best validation accuracy, or those of the last epoch."""
     precision: Literal["float32", "bf16", "fp16"] = "float32"
-    """Arithmetic of the matrix products: float32, or autocast to bfloat16 or to float16 with a scaled loss."""
+    """Arithmetic of the matrix products. "bf16" is autocast to bfloat16; "fp16" is autocast to float16, with a
+    scaled loss."""
     matmul: Literal["highest", "high", "medium"] = "highest"
-    """Float32 matrix products while training, as torch.set_float32_matmul_precision has them; "medium" may use bfloat16
-    units, and on CPUs with AVX-512 it chooses the faster library."""
+    """Precision of float32 matrix products in training, as for torch.set_float32_matmul_precision. "medium" may use
+    bfloat16. On CPUs with AVX-512 it chooses the faster library."""
     device: str = "auto"
-    """Where to train, such as cpu or cuda:0; "auto" is CUDA when there is one."""
+    """Where to train, such as cpu or cuda:0. "auto" is CUDA if there is a CUDA device, and the CPU if not."""
     seed: int = 0
-    """Decides the initial weights, the order of the images, their augmentation and what dropout leaves out."""
+    """Seed of everything random: the initial weights, the order of the images, their augmentation and dropout."""
     checkpoint_minutes: float = 5.0
-    """Minutes between two checkpoints; there is one after each epoch and on Ctrl-C besides."""
+    """Minutes between two checkpoints. There is also a checkpoint after each epoch and on Ctrl-C."""
     keep_checkpoints: int = 2
-    """Checkpoints to keep while training; 0 writes none, and such a run cannot be resumed."""
+    """Number of checkpoints to keep in training. With 0 there are none, and the run cannot be resumed."""
 
     def __post_init__(self) -> None:
         for name in ("layers", "betas"):
