@@ -118,19 +118,17 @@ def test_penalties_go_on_with_the_networks_that_are_kept(penalty):
         assert other[1].abs().sum() > 0 and not torch.equal(other[0], other[1])
 
 
-def test_norms_of_hidden_layers_leave_room_and_the_first_keeps_its_own():
+def test_norms_of_hidden_layers_leave_room_and_the_first_keeps_its_own(monkeypatch):
     net = fk.KAN([2, 3, 3, 1], fk.BSpline(), norm=fk.FeatureNorm(margin=0.01))
     give_room(net)
     assert [layer.norm.description.margin for layer in net.kan_layers()] == [0.01, HIDDEN_MARGIN, HIDDEN_MARGIN]
     wide = fk.KAN([2, 3, 1], fk.BSpline(), norm=fk.FeatureNorm(margin=0.5))
     give_room(wide)
     assert [layer.norm.description.margin for layer in wide.kan_layers()] == [0.5, 0.5]
-    x = torch.rand(200, 2, dtype=torch.float64)
-    fit = fk.KAN([2, 3, 1], fk.BSpline(), norm=fk.FeatureNorm(margin=0.01), dtype=torch.float64)
-    fk.fit(fit, x, x.prod(1), starts=1, iterations=3, grids=None, polish=False)
-    hidden = fit.layers[0](x)
-    z = fit.layers[1].norm(hidden)
-    assert (z.amax(0) - z.amin(0)).max() < 2 / (1 + HIDDEN_MARGIN), "the hidden values fill the grid to its ends"
+    x, roomy = torch.rand(50, 2, dtype=torch.float64), []
+    monkeypatch.setattr("fasterkan.fitting.search.give_room", lambda net: roomy.append(net) or give_room(net))
+    fk.fit(fk.KAN([2, 3, 1], fk.BSpline(), norm="feature"), x, x.prod(1), starts=3, iterations=2, grids=None)
+    assert len(roomy) == 3, "each start"
 
 
 def table(rows: int, distinct: int) -> Table:
