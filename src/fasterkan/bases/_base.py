@@ -35,9 +35,8 @@ class Basis(ABC):
 
     per_edge: ClassVar[bool] = False
     """True: each edge has its own tensors. All tensors then begin with [O, I], so a slice of the tensors belongs to a
-    slice
-of the outputs. phi, its derivative and `dphi` are then [..., O, I, K] instead of [..., I, K]. z and dz stay [..., I]: z
-is the same for all outputs, and dz is the sum over them."""
+    slice of the outputs. phi, its derivative and `dphi` are then [..., O, I, K] instead of [..., I, K]. z and dz stay
+    [..., I]: z is the same for all outputs, and dz is the sum over them."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

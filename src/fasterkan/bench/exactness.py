@@ -40,7 +40,7 @@ class Exactness:
         return any(error is not None and not error <= limit for error, limit in limits)
 
 
-FOREIGN = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError, NotImplementedError)
+FOREIGN = (RuntimeError, TypeError, ValueError, AttributeError, LookupError)
 """Exceptions that networks of other projects raise if they do not support an operation."""
 
 

@@ -19,9 +19,8 @@ DRIFT = 0.1
 
 HIDDEN_MARGIN = 0.2
 """Margin of the norms of hidden layers. A new row in a corner of the domain gives hidden values outside the range of
-the
-fitted rows. There the smooth continuation on the grid is more accurate by many digits than a straight line beyond the
-end of the grid."""
+the fitted rows. There the smooth continuation on the grid is more accurate by many digits than a straight line beyond
+the end of the grid."""
 
 
 SMALLEST_COLUMN = 1e-12

@@ -22,8 +22,7 @@ class Attempt:
     """Strength of its smoothness penalty."""
     loss: float
     """Root of twice its mean loss over the fitted rows and all outputs, without penalties. For "squared" it is the
-    RMSE, in
-units of y."""
+    RMSE, in units of y."""
     held_out: float | None
     """The same over the held-out rows; None if there are none."""
 

@@ -21,8 +21,7 @@ class Sparsity:
     """strength * sum over edges of sqrt(s^2 + e^2) - e; s^2 is the variance of an edge's function over its grid.
 
     s includes the base branch; e is `SMALLEST`. This is a group lasso: edges with little effect become constant as a
-    whole.
-    Edges of bases with tensors for each edge (wavelets) are left out.
+    whole. Edges of bases with tensors for each edge (wavelets) are left out.
 
     Args:
         flat: the shape of the networks.
@@ -32,9 +31,7 @@ class Sparsity:
 
     def __init__(self, flat: FlatNet, nets: Sequence[nn.Module], strength: float) -> None:
         self.strength = strength
-        self.blocks: list[
-            tuple[Tensor, Tensor]
-        ] = []  # indices [O, I, K'] in theta, and the quadratic form [S, I, K', K']
+        self.blocks: list[tuple[Tensor, Tensor]] = []  # indices [O, I, K'] in theta, and the form [S, I, K', K']
         names = {id(module): name for name, module in flat.net.named_modules()}
         layers = [kan_layers(net) for net in nets]
         for i, layer in enumerate(kan_layers(flat.net)):

@@ -61,9 +61,7 @@ class ConvFeatures(nn.Module):
         x = self.stem_norm(F.relu(self.stem(x)))
         x = self.dropout(F.max_pool2d(x, 2))
         x = self.block1(x)
-        x = self.dropout(
-            self.gate1(x) * F.max_pool2d(x, 2)
-        )  # a gate is positive: pooling first gives the same and costs less
+        x = self.dropout(self.gate1(x) * F.max_pool2d(x, 2))  # a gate is positive: pooling first gives the same
         x = F.relu(self.pointwise(self.depthwise(x)))
         x = self.block2(x)
         x = self.dropout(self.gate2(x) * F.max_pool2d(x, 2))

@@ -43,6 +43,7 @@ def starting_functions(basis: Basis) -> Tensor | None:
     K^2. The gradients grow with it, and so does the error of the function between the data. Ordered families
     (`Basis.sites`) with more than eight functions therefore start from the eight bumps of RSWAF(8) over the same range,
     fitted in the basis.
+
     E f'^2 for E f^2 = 1 and z uniform over a range of width 2, with independent weights, at K = 8, 32, 128: RSWAF 6.5,
     132, 2235; cubic B-splines 8.7, 292, 5433; Gaussians 11.9, 239, 4025; hats 36.7, 721, 12097. With the eight bumps it
     is 6.5 to 8 for each of them above K = 8.

@@ -101,9 +101,8 @@ def _smooth_fit(image: Tensor) -> Tensor:
         far = (values - fit).abs()
         weight = 1 / (far + far.median() + 1e-3) ** 2
         moment = (terms * weight[:, None]).T @ terms
-        moment += (
-            1e-6 * moment.diagonal().max() * torch.eye(6, dtype=torch.float64)
-        )  # for a picture of one row, y is constant
+        # For a picture of one row y is constant, and the sum would be singular.
+        moment += 1e-6 * moment.diagonal().max() * torch.eye(6, dtype=torch.float64)
         fit = terms @ torch.linalg.solve(moment, (terms * weight[:, None]).T @ values)
     if fit.min() < values.min() - _STRAY or fit.max() > values.max() + _STRAY:
         return torch.cat([image[0], image[-1], image[:, 0], image[:, -1]]).median().expand_as(image)

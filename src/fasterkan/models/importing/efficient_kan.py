@@ -16,8 +16,8 @@ def import_efficient_kan(path: Path, base_activation: Base = "silu") -> KAN:
     """Return the KAN in a file of Blealtan/efficient-kan.
 
     Args:
-        path: the file. It holds `layers.N.{grid, base_weight, spline_weight}` and, if the model was made
-            with it, `layers.N.spline_scaler`, which is multiplied into the weights.
+        path: the file. It holds `layers.N.{grid, base_weight, spline_weight}`. `layers.N.spline_scaler` is there if the
+            model was made with it; it is multiplied into the weights.
         base_activation: activation of the base branch, which is not in the file.
     """
     file = ForeignState(path, "efficient-kan", "KAN of efficient-kan")

@@ -18,9 +18,8 @@ def is_uniform(points: Tensor) -> bool:
     """Return whether the points [I, n] are evenly spaced up to rounding errors."""
     exact = points.double()
     step = (exact[:, -1:] - exact[:, :1]) / (points.shape[1] - 1)
-    eps = max(
-        torch.finfo(points.dtype).eps, torch.finfo(torch.float32).eps
-    )  # float64 numbers may have been float32 before
+    # Numbers in float64 may have been float32 before.
+    eps = max(torch.finfo(points.dtype).eps, torch.finfo(torch.float32).eps)
     rounding = 8 * eps * exact.abs().amax(-1, keepdim=True)
     return bool(((exact.diff() - step).abs() <= rounding).all())
 

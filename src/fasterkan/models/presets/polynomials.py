@@ -31,8 +31,8 @@ def KALNet(  # noqa: N802
 
     Everything else is also as in the original, including the LayerNorm and activation of the last layer and the initial
     weights. Three things differ. A batch whose numbers are all equal gives finite outputs (in the original NaN). Any
-    leading
-    shape is possible. There is no cache of the polynomials, which keeps the last 128 batches in memory in the original.
+    leading shape is possible. There is no cache of the polynomials; in the original it keeps the last 128 batches in
+    memory.
 
     Args:
         layers_hidden: widths [inputs, hidden ..., outputs].
