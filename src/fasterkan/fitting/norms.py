@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..models import KAN
 from ..nn import KANLayer, KANLinear, calibrate
+from ..nn.edge_functions import range_of_z
 from ..nn.feature_norm import FeatureScaling
 from ..nn.statistics import FeatureStatistics
 from .frozen import frozen_kept, held_norms
@@ -128,7 +129,7 @@ def _moved(layer: KANLayer, statistics: FeatureStatistics) -> bool:
     assert isinstance(norm, FeatureScaling)
     if not statistics.count:
         return False
-    low, high = (end.detach().cpu().double() for end in layer.basis.range_of(layer.basis_tensors()))
+    low, high = range_of_z(layer)
     center, scale = statistics.center_scale(norm.mode, (low, high), norm.description.margin, torch.float64)
     own_center, own_scale = norm.center.cpu().double(), norm.scale.cpu().double()
     ends = [(end / scale + center - own_center) * own_scale - end for end in (low, high)]

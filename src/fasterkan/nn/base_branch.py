@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from ..ops import Situation
 
 Base = str | Callable[[Tensor], Tensor] | None
+BaseInput = Literal["x", "z"]
 
 
 def _identity(x: Tensor) -> Tensor:

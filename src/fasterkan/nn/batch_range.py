@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..bases import Basis
+from ..ops import at_least_float32
 from .init import Distribution
 
 
@@ -45,7 +46,7 @@ class BatchScaling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return z [..., I] in [-1, 1], float32 (float64 for float64)."""
-        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        x = at_least_float32(x)
         if not x.numel():
             return x
         low, high = x.amin(), x.amax()

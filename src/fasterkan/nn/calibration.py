@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..bases import Params
-from .edge_functions import spread_over
+from .edge_functions import exact_tensors, range_of_z, spread_over
 from .feature_norm import FeatureScaling
 from .layer import KANLayer
 
@@ -55,7 +54,7 @@ class Calibratable(nn.Module):
         """
         moved = []
         for layer in _calibrated(self, "fold"):
-            if getattr(layer, "base_input", "x") == "z":
+            if layer.base is not None and layer.base_input == "z":
                 raise ValueError(
                     'fold: the base branch takes z = norm(x) (base_input="z"), and a basis cannot absorb this norm; '
                     "keep the norm"
@@ -140,20 +139,17 @@ def update_norms(model: nn.Module) -> dict[str, float]:
 def move_norm(layer: KANLayer) -> float | None:
     """Move one layer's norm to its statistics; if it was calibrated before, refit the weights and return the error."""
     norm = _norm(layer)
-    tensors = layer.basis_tensors()
-    low, high = layer.basis.range_of(tensors)
+    tensors, (low, high) = layer.basis_tensors(), range_of_z(layer)
     before, (center, scale) = norm.calibrated, _exact(norm)
     if not norm.move_to_statistics((low, high)) or not before:
         return None
     new_center, new_scale = _exact(norm)
     edges = layer.edge_weights().detach()  # [..., I, K]
     flat = edges.reshape(-1, *edges.shape[-2:])
-    followed = _followed(layer, tensors, (center - new_center) * new_scale, scale / new_scale)
+    followed = _followed(layer, (center - new_center) * new_scale, scale / new_scale)
     if followed is not None:
         layer.set_functions(layer.basis, followed, layer.weight)
         return 0.0
-    features = norm.center.numel()
-    low, high = (end.detach().to("cpu", torch.float64).expand(features) for end in (low, high))
     new_z = spread_over(low, high, 8 * max(8, layer.basis.num_basis) + 1)  # [S, I]
     x = new_z / new_scale + new_center
     weight, error = layer.basis.refit(tensors, flat, (x - center) * scale, layer.basis, tensors, new_z)
@@ -161,11 +157,9 @@ def move_norm(layer: KANLayer) -> float | None:
     return error
 
 
-def _followed(layer: KANLayer, tensors: Params, center: Tensor, scale: Tensor) -> dict[str, Tensor] | None:
+def _followed(layer: KANLayer, center: Tensor, scale: Tensor) -> dict[str, Tensor] | None:
     """Tensors with which each edge's function stays exactly the same; None if the basis cannot do this."""
-    if not layer.basis.per_edge:
-        return None
-    return layer.basis.moved({k: t.detach().to("cpu", torch.float64) for k, t in tensors.items()}, center, scale)
+    return layer.basis.moved(exact_tensors(layer), center, scale) if layer.basis.per_edge else None
 
 
 def _exact(norm: FeatureScaling) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from ..bases import Basis, Params
 from ..bases._grid import subdivided
 from .edge_layer import EdgeLayer
 from .feature_norm import FeatureScaling
+from .layer import KANLayer
 
 CHUNK = 1 << 22
 """Numbers in one chunk of a panel [rows, I, K]."""
@@ -112,10 +113,11 @@ def sum_rows(parts: Iterator[Tensor]) -> Tensor:
     return total
 
 
-def range_of_z(layer: EdgeLayer) -> tuple[Tensor, Tensor]:
+def range_of_z(layer: KANLayer) -> tuple[Tensor, Tensor]:
     """Return the range of each input's functions in units of z, (low, high), each [I], on the CPU."""
+    inputs, _ = layer.widths()
     low, high = layer.basis.range_of(exact_tensors(layer))
-    return low.cpu().double().expand(layer.in_features), high.cpu().double().expand(layer.in_features)
+    return low.cpu().double().expand(inputs), high.cpu().double().expand(inputs)
 
 
 def range_of_x(layer: EdgeLayer) -> tuple[Tensor, Tensor]:
@@ -161,7 +163,7 @@ def basis_table(layer: EdgeLayer, count: int) -> tuple[Tensor, Tensor]:
         return z, layer.basis.evaluate(z, layer.basis_tensors(torch.float64))
 
 
-def exact_tensors(layer: EdgeLayer) -> dict[str, Tensor]:
+def exact_tensors(layer: KANLayer) -> dict[str, Tensor]:
     """Return the basis' tensors in float64 on the CPU, without gradient."""
     return {k: t.detach().to("cpu", torch.float64) for k, t in layer.basis_tensors().items()}
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from .._check import whole_number
-from ..bases import Basis
+from ..bases import RSWAF, Basis
 from .after import After, build_after
-from .base_branch import Base, named_base, resolve_base
+from .base_branch import Base, BaseInput, named_base, resolve_base
 from .init import base_weight_std, draw_weights
 from .layer import KANLayer
-from .layer_spec import BaseInput, LayerSpec
+from .layer_spec import LayerSpec
 from .norm import Norm, build_norm, described, start_of
 
 L = TypeVar("L", bound="EdgeLayer")
@@ -33,20 +33,21 @@ class EdgeLayer(KANLayer):
         self,
         in_features: int,
         out_features: int,
-        basis: Basis,
+        basis: Basis | None = None,
         *,
-        norm: Norm,
-        base: Base,
-        base_input: BaseInput,
-        bias: bool,
-        after: str | None,
-        device: torch.device | str | None,
-        dtype: torch.dtype | None,
-        generator: torch.Generator | None,
+        norm: Norm = "layer",
+        base: Base = None,
+        base_input: BaseInput = "x",
+        bias: bool = True,
+        after: str | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         self.in_features = whole_number("KANLinear", "in_features", in_features, 1)
         self.out_features = whole_number("KANLinear", "out_features", out_features, 1)
+        basis = RSWAF() if basis is None else basis
         if not isinstance(basis, Basis):
             raise TypeError(f"KANLinear: basis must be a Basis such as fk.RSWAF(num_grids=8), got {basis!r}")
         if dtype is not None and not dtype.is_floating_point:

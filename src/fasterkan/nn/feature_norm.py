@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .._check import real_number, whole_number
 from ..bases import Basis
-from ..ops import Situation
+from ..ops import Situation, at_least_float32
 from .init import Distribution
 from .statistics import FeatureStatistics
 
@@ -105,7 +105,7 @@ class FeatureScaling(nn.Module):
         """
         if self.frozen or not _is_plain_eager(x):
             return
-        self.statistics.add(x.to(torch.promote_types(x.dtype, torch.float32)))
+        self.statistics.add(at_least_float32(x))
         if not self.calibrated:
             self.statistics.all_reduce()
             self.move_to_statistics(target())
@@ -116,7 +116,7 @@ class FeatureScaling(nn.Module):
         Raises:
             RuntimeError: c and s are not set yet, and this is not an eager forward in training mode.
         """
-        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        x = at_least_float32(x)
         if not self.calibrated and not (self.training and _is_plain_eager(x)):
             raise RuntimeError(
                 "FeatureNorm is not calibrated: call model.calibrate(X) first, or run one eager forward in training "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from ..bases import Basis
 from ..ops import autocast_dtype
+from .base_branch import BaseInput
 from .feature_norm import FeatureScaling
 
 
@@ -20,11 +21,15 @@ class KANLayer(nn.Module):
         weight: the weights of the basis' functions.
         basis: the description of these functions.
         norm: the module that computes z from x, or None.
+        base: the activation of the base branch, or None.
+        base_input: input of the base branch: "x", the layer's input, or "z" = norm(x).
     """
 
     weight: Tensor
     basis: Basis
     norm: nn.Module | None
+    base: Callable[[Tensor], Tensor] | None
+    base_input: BaseInput = "x"
     _basis_keys: tuple[str, ...] = ()
 
     @abstractmethod

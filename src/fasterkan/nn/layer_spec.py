@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
 from ..bases import Basis, basis_from_config
-from .base_branch import Base, base_name
+from .base_branch import Base, BaseInput, base_name
 from .norm import NormDescription, norm_from_config, norm_to_config
-
-BaseInput = Literal["x", "z"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..bases import RSWAF, Basis
 from ..ops import LINEAR_PATHS, LinearCall, choose, linear_call, normalised
-from .base_branch import Base
 from .calibration import Calibratable
 from .edge_layer import EdgeLayer
 from .grid_care import GridCare
-from .layer_spec import BaseInput
-from .norm import Norm
 
 
 class KANLinear(EdgeLayer, Calibratable, GridCare):
@@ -64,35 +59,6 @@ class KANLinear(EdgeLayer, Calibratable, GridCare):
         >>> layer(torch.randn(32, 64)).shape
         torch.Size([32, 128])
     """
-
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        basis: Basis | None = None,
-        *,
-        norm: Norm = "layer",
-        base: Base = None,
-        base_input: BaseInput = "x",
-        bias: bool = True,
-        after: str | None = None,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        super().__init__(
-            in_features,
-            out_features,
-            RSWAF() if basis is None else basis,
-            norm=norm,
-            base=base,
-            base_input=base_input,
-            bias=bias,
-            after=after,
-            device=device,
-            dtype=dtype,
-            generator=generator,
-        )
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..bases import Basis
-from ..ops import row_norm
+from ..ops import at_least_float32, row_norm
 from .norm import Norm, resolve_norm
 from .row_norm import LayerNorm, RMSNorm, RowNorm
 
@@ -28,7 +28,7 @@ class GroupedRowNorm(RowNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return z [..., I], float32 (float64 for float64)."""
-        parts = x.to(torch.promote_types(x.dtype, torch.float32)).unflatten(-1, (self.groups, -1))
+        parts = at_least_float32(x).unflatten(-1, (self.groups, -1))
         ones = torch.ones(parts.shape[-1], dtype=parts.dtype, device=parts.device)
         center = isinstance(self.description, LayerNorm)
         z = row_norm(parts, ones, None, self.description.eps, center=center).flatten(-2) * self.weight.to(parts.dtype)

@@ -11,11 +11,8 @@ from torch import Tensor, nn
 
 from .._check import positive_number, whole_number
 from ..bases import Basis
-from ..ops import row_norm
+from ..ops import at_least_float32, row_norm
 from .init import Distribution, critical_gain
-
-_EXACT = (torch.float32, torch.float64)
-"""The dtypes in which rows are normalised; other dtypes are converted to float32 first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,15 +142,12 @@ class RowNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return z [..., I], float32 (float64 for float64)."""
         center, eps = isinstance(self.description, LayerNorm), self.description.eps
-        weight, bias, kept = self.weight, self.bias, self.absent_values
-        if kept is None and x.dtype == weight.dtype and x.dtype in _EXACT:
+        x, weight, bias, absent = at_least_float32(x), self.weight, self.bias, self.absent_values
+        if weight.dtype != x.dtype:
+            weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
+        if absent is None:
             return row_norm(x, weight, bias, eps, center=center)
-        dtype = torch.promote_types(x.dtype, torch.float32)
-        bias = None if bias is None else bias.to(dtype)
-        x, weight = x.to(dtype), weight.to(dtype)
-        if kept is None:
-            return row_norm(x, weight, bias, eps, center=center)
-        absent = kept.to(dtype)
+        absent = absent.to(x.dtype)
         whole = torch.cat([x, absent.expand(*x.shape[:-1], -1)], -1)
         weight = torch.cat([weight, torch.ones_like(absent)])
         bias = None if bias is None else torch.cat([bias, torch.zeros_like(absent)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .edge_functions import OUTSIDE, behind_norm, exact_tensors, nodes, relative_error
+from .edge_functions import OUTSIDE, before_norm, behind_norm, exact_tensors, nodes, relative_error
 from .edge_layer import EdgeLayer
 from .feature_norm import FeatureScaling
 from .row_norm import RowNorm
@@ -36,7 +36,7 @@ def fit_layer(layer: EdgeLayer, other: EdgeLayer, x: Tensor | None = None) -> fl
     row = isinstance(layer.norm, RowNorm)
     if x is None:
         own, inside = nodes(layer.basis, mine, layer.in_features)
-        z = own if row else _scaled(other, _unscaled(layer, own))
+        z = own if row else _scaled(other, before_norm(layer, own))
         importance = torch.full((len(own),), OUTSIDE, dtype=torch.float64, device="cpu")
         importance[:inside] = 1
     else:
@@ -60,27 +60,15 @@ def fit_layer(layer: EdgeLayer, other: EdgeLayer, x: Tensor | None = None) -> fl
     return error
 
 
-def _center_scale(layer: EdgeLayer) -> tuple[Tensor | float, Tensor | float]:
+def _scaled(layer: EdgeLayer, x: Tensor) -> Tensor:
     norm = layer.norm
     if not isinstance(norm, FeatureScaling):
-        return 0.0, 1.0
-    if not norm.calibrated:
-        raise RuntimeError("fit_to: a feature norm is not calibrated yet; call calibrate(X) on both layers first")
-    return norm.center.to("cpu", torch.float64), norm.scale.to("cpu", torch.float64)
-
-
-def _unscaled(layer: EdgeLayer, z: Tensor) -> Tensor:
-    center, scale = _center_scale(layer)
-    return z / scale + center
-
-
-def _scaled(layer: EdgeLayer, x: Tensor) -> Tensor:
-    center, scale = _center_scale(layer)
-    return (x - center) * scale
+        return x
+    return (x - norm.center.to("cpu", torch.float64)) * norm.scale.to("cpu", torch.float64)
 
 
 def _check(layer: EdgeLayer, other: EdgeLayer) -> None:
-    """Raise ValueError if `layer` cannot take the functions of `other`."""
+    """Raise an error if `layer` cannot take the functions of `other`."""
     widths = [(a.in_features, a.out_features) for a in (layer, other)]
     if widths[0] != widths[1]:
         raise ValueError(f"fit_to: this layer is {widths[0]} wide (inputs, outputs), the other {widths[1]}")
@@ -95,6 +83,8 @@ def _check(layer: EdgeLayer, other: EdgeLayer) -> None:
             f"fit_to: norms {layer.norm} and {other.norm} cannot be compared; None, feature norms, or two equal "
             "LayerNorms or RMSNorms can"
         )
+    elif not all(a.norm is None or a.norm.calibrated for a in (layer, other)):
+        raise RuntimeError("fit_to: a feature norm is not calibrated yet; call calibrate(X) on both layers first")
     if other.bias is not None and layer.bias is None:
         raise ValueError("fit_to: the other layer has a bias, this one has none; make it with bias=True")
     for name in ("base", "after"):

@@ -8,6 +8,7 @@ from .dispatch import choose
 from .edges import kan_linear_edges
 from .linear import kan_linear, linear_call
 from .paths import CONV_PATHS, LINEAR_PATHS, Path
+from .precision import at_least_float32
 from .recompute import kan_linear_recompute
 from .reference import kan_linear_reference
 from .row_norms import row_norm
@@ -21,6 +22,7 @@ __all__ = [
     "LinearCall",
     "Path",
     "Situation",
+    "at_least_float32",
     "autocast_dtype",
     "choose",
     "conv_call",

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..bases import Basis, Params
 from .conv_reference import ConvGeometry
+from .precision import at_least_float32
 from .situation import Situation
 
 
@@ -72,10 +73,7 @@ def normalised(x: Tensor, norm: Callable[[Tensor], Tensor] | None) -> Tensor:
     z = x if norm is None else norm(x)
     if z.shape != x.shape:
         raise ValueError(f"the norm made {tuple(z.shape)} of {tuple(x.shape)}; it must keep the shape")
-    return z if z.dtype in _EXACT else z.to(torch.promote_types(z.dtype, torch.float32))
-
-
-_EXACT = (torch.float32, torch.float64)
+    return at_least_float32(z)
 
 
 def in_dtype(params: Params, dtype: torch.dtype) -> Params:

@@ -38,9 +38,6 @@ class _ImageChunks:
     def formula(self, z: Tensor, weight: Tensor, params: Params) -> Tensor:
         return kan_conv_reference(z, weight, None, self.basis, params, self.geometry)
 
-    def bias_gradient(self, dy: Tensor, dtype: torch.dtype) -> Tensor:
-        return dy.sum((0, *range(2, dy.dim())), dtype=dtype)
-
     def forward(
         self, z: Tensor, weight: Tensor, bias: Tensor | None, params: Params, dtype: torch.dtype, needs: Needs
     ) -> tuple[Tensor, tuple[Tensor, ...]]:

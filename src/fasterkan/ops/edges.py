@@ -43,9 +43,6 @@ class _EdgeTiles:
     def formula(self, z: Tensor, weight: Tensor, params: Params) -> Tensor:
         return kan_linear_reference(z, weight, None, self.basis, params)
 
-    def bias_gradient(self, dy: Tensor, dtype: torch.dtype) -> Tensor:
-        return dy.sum(0, dtype=dtype)
-
     def forward(
         self, z: Tensor, weight: Tensor, bias: Tensor | None, params: Params, dtype: torch.dtype, needs: Needs
     ) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -17,7 +17,7 @@ Needs = Mapping[str, bool]
 
 
 class LeanOperation(Protocol):
-    """A way to compute y and its gradients from z, weight and the basis' tensors, without keeping the basis."""
+    """A way to compute y [N, O, ...] and its gradients from z, weight and tensors, without keeping the basis."""
 
     def formula(self, z: Tensor, weight: Tensor, params: Params) -> Tensor:
         """Return y without a bias in plain torch; this is differentiated if a graph is requested."""
@@ -42,9 +42,6 @@ class LeanOperation(Protocol):
     ) -> dict[str, Tensor]:
         """Return the needed gradients by name, except that of the bias; called without a graph."""
 
-    def bias_gradient(self, dy: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return the sum of dy over all dimensions except the outputs, [O], in `dtype`."""
-
 
 def lean(operation: LeanOperation, z: Tensor, weight: Tensor, bias: Tensor | None, params: Params) -> Tensor:
     """Return y of an operation, differentiable; without a gradient to compute, autograd is not used."""
@@ -52,11 +49,8 @@ def lean(operation: LeanOperation, z: Tensor, weight: Tensor, bias: Tensor | Non
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
         y: Tensor = _Lean.apply(operation, tuple(params), *tensors)
         return y
-    autocast = autocast_dtype(z)
-    dtype = weight.dtype if autocast is None or weight.dtype == torch.float64 else autocast
-    if autocast is None:
-        return operation.forward(z, weight, bias, params, dtype, {})[0]
-    with torch.autocast(z.device.type, enabled=False):
+    dtype = operand_dtype(weight)
+    with no_autocast(z):
         return operation.forward(z, weight, bias, params, dtype, {})[0]
 
 
@@ -92,7 +86,7 @@ class _Lean(torch.autograd.Function):
         operation: LeanOperation = ctx.operation
         params, kept = dict(zip(ctx.names, rest, strict=False)), tuple(rest[len(ctx.names) :])
         with no_autocast(z):
-            dbias = operation.bias_gradient(dy, ctx.bias_dtype) if ctx.needs["bias"] else None
+            dbias = dy.sum((0, *range(2, dy.dim())), dtype=ctx.bias_dtype) if ctx.needs["bias"] else None
             if torch.is_grad_enabled() or Situation.of(dy).transformed:
                 grads = _formula_gradients(operation, z, weight, params, dy, ctx.dtype, ctx.needs)
             else:
