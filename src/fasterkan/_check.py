@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import numbers
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -54,3 +56,15 @@ def increasing(owner: str, name: str, values: Any) -> tuple[float, ...]:
     if any(b <= a for a, b in pairwise(numbers_)):
         raise ValueError(f"{owner}: {name} must increase from left to right, got {numbers_}")
     return numbers_
+
+
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return "did you mean 'x'? " with the known name that is most similar, or "" if none is similar.
+
+    Args:
+        name: the unknown name.
+        known: the names to compare with.
+        cutoff: the least similarity, 0 to 1, as in `difflib.get_close_matches`.
+    """
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"did you mean {near[0]!r}? " if near else ""

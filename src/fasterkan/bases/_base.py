@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -11,6 +10,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from .._check import did_you_mean
 from ._refit import refit
 
 Params = Mapping[str, Tensor]
@@ -40,8 +40,7 @@ class Basis(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if not cls.__name__.startswith("_"):  # a common base class is not a family
-            register(Basis.registry, cls)
+        register(Basis.registry, cls)
 
     @property
     @abstractmethod
@@ -241,9 +240,13 @@ class Basis(ABC):
 def register(registry: dict[str, type[Any]], cls: type[Any]) -> None:
     """Register a class under its name, which saved files contain; the same class may be defined again.
 
+    A class whose name begins with "_" is the common part of others and is not registered.
+
     Raises:
         ValueError: another class has this name.
     """
+    if cls.__name__.startswith("_"):
+        return
     other = registry.setdefault(cls.__name__, cls)
     if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
         raise ValueError(
@@ -263,8 +266,7 @@ def basis_from_config(config: Mapping[str, Any]) -> Basis:
     name = fields.pop("name", None)
     cls = Basis.registry.get(str(name))
     if cls is None:
-        near = difflib.get_close_matches(str(name), Basis.registry, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(str(name), Basis.registry)
         raise ValueError(
             f"basis {name!r} is not known; {hint}known: {', '.join(sorted(Basis.registry))}. "
             "A basis of your own must be imported before it is loaded"

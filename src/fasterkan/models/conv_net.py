@@ -11,18 +11,18 @@ from torch import Tensor, nn
 
 from .._check import whole_number
 from ..bases import RSWAF, Basis, basis_from_config
-from ..nn import KANConv2d, KANLinear
+from ..nn import KANConv2d
 from ..nn.base_branch import Base, base_name
 from ._features import _Conv2d
+from ._image_model import _ImageModel
 from ._images import as_images, check_outputs, height_width
 from .kan import KAN
 from .presets._draw import like_linear_
-from .pretrained import Pretrained
 
 _NAME = "ResKANNet"
 
 
-class ResKANNet(Pretrained):
+class ResKANNet(_ImageModel):
     """An image classifier of residual blocks of 3 x 3 `KANConv2d`, for images of about 32 x 32.
 
     A plain 3 x 3 convolution computes the first channels from the image. Each further stage halves the image and
@@ -80,12 +80,11 @@ class ResKANNet(Pretrained):
             )
         self.channels = tuple(whole_number(_NAME, f"channels[{i}]", c, 3) for i, c in enumerate(channels))
         self.blocks = whole_number(_NAME, "blocks", blocks, 1)
-        self.basis = RSWAF(num_grids=4) if basis is None else basis
-        self.base = base_name(base)
+        basis = RSWAF(num_grids=4) if basis is None else basis
         self.in_channels = whole_number(_NAME, "in_channels", in_channels, 1)
         self.image_size = height_width(_NAME, image_size)
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
-        options: dict[str, Any] = {"base": self.base, "generator": generator, **factory}
+        options: dict[str, Any] = {"base": base_name(base), "generator": generator, **factory}
         stem = _Conv2d(self.in_channels, self.channels[0], 3, padding=1, bias=False, **factory)
         like_linear_(stem.weight, None, stem.weight[0].numel(), generator)
         self.stem = nn.Sequential(stem, nn.BatchNorm2d(self.channels[0], **factory))
@@ -94,10 +93,10 @@ class ResKANNet(Pretrained):
         for stage, width in enumerate(self.channels):
             for block in range(self.blocks):
                 stride = 2 if stage and not block else 1
-                self.stages.append(KANBlock(before, width, stride, self.basis, **options))
+                self.stages.append(KANBlock(before, width, stride, basis, **options))
                 before = width
         self.norm = nn.BatchNorm1d(before, **factory)
-        self.head = KAN([before, *widths], self.basis, **options)
+        self.head = KAN([before, *widths], basis, **options)
 
     def forward(self, x: Tensor) -> Tensor:
         images, leading = as_images(_NAME, x, (self.in_channels, *self.image_size), self.norm.weight)
@@ -109,43 +108,33 @@ class ResKANNet(Pretrained):
         return self.head(self.norm(features)).reshape(*leading, self.layers_hidden[-1])
 
     @property
-    def layers_hidden(self) -> tuple[int, ...]:
-        """The widths after the last stage, which are those of the head."""
-        return self.head.layers_hidden[1:]
+    def basis(self) -> Basis:
+        """The basis of the blocks."""
+        return self._first_block().conv1.basis
 
-    def kan_layers(self) -> list[KANLinear]:
-        """Return the head's layers in order."""
-        return self.head.kan_layers()
+    @property
+    def base(self) -> str | None:
+        """The name of the base branch of the blocks, or None."""
+        return base_name(self._first_block().conv1.base)
+
+    def _first_block(self) -> KANBlock:
+        block = self.stages[0]
+        assert isinstance(block, KANBlock)
+        return block
 
     def to_config(self) -> dict[str, Any]:
-        return {
-            "channels": list(self.channels),
-            "blocks": self.blocks,
-            "basis": self.basis.to_config(),
-            "base": self.base,
-            "in_channels": self.in_channels,
-            "image_size": list(self.image_size),
-            "head": self.head.to_config(),
-        }
+        blocks = {"channels": list(self.channels), "blocks": self.blocks}
+        return {**blocks, "basis": self.basis.to_config(), "base": self.base, **super().to_config()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], **factory: Any) -> ResKANNet:
-        fields = dict(config)
-        head = KAN.from_config(fields.pop("head"), **factory)
-        model = cls(head.layers_hidden[1:], basis=basis_from_config(fields.pop("basis")), **fields, **factory)
-        model.head = head
-        return model
+        return super().from_config({**config, "basis": basis_from_config(config["basis"])}, **factory)
 
     @classmethod
     def from_format_1(
         cls, config: Mapping[str, Any], state: dict[str, Tensor]
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        fields = dict(config)
-        basis = basis_from_config(fields.pop("basis"))
-        return cls(basis=basis, **fields, device="meta").to_config(), state
-
-    def extra_repr(self) -> str:
-        return f"in_channels={self.in_channels}, image_size={self.image_size}"
+        return super().from_format_1({**config, "basis": basis_from_config(config["basis"])}, state)
 
 
 class KANBlock(nn.Module):

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from .._check import whole_number
-from ..nn import KANLinear
 from ..nn.base_branch import Base
 from ._features import NUM_FEATURES, SMALLEST_IMAGE, ConvFeatures
+from ._image_model import _ImageModel
 from ._images import as_images, check_outputs, height_width
 from ._namesake import check_own
 from .fasterkan import FasterKAN
-from .pretrained import Pretrained
 
 _NAME = "FasterKANvolver"
 
 
-class FasterKANvolver(Pretrained):
+class FasterKANvolver(_ImageModel):
     """The image classifier of the FasterKAN project: convolutions to 256 features, then a FasterKAN.
 
     Args:
@@ -49,6 +48,8 @@ class FasterKANvolver(Pretrained):
         >>> FasterKANvolver([64, 10], in_channels=3, image_size=32)(torch.rand(5, 3, 32, 32)).shape
         torch.Size([5, 10])
     """
+
+    head_class = FasterKAN
 
     def __init__(
         self,
@@ -99,39 +100,9 @@ class FasterKANvolver(Pretrained):
             raise ValueError(f"{_NAME}: x holds no image, training needs one; skip the batch or use eval()")
         return self.head(self.features(images)).reshape(*leading, self.layers_hidden[-1])
 
-    @property
-    def layers_hidden(self) -> tuple[int, ...]:
-        """The widths after the features, which are those of the head."""
-        return self.head.layers_hidden[1:]
-
-    def kan_layers(self) -> list[KANLinear]:
-        """Return the head's layers in order."""
-        return self.head.kan_layers()
-
-    def to_config(self) -> dict[str, Any]:
-        image = {"in_channels": self.in_channels, "image_size": list(self.image_size)}
-        return {**image, "head": self.head.to_config()}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], **factory: Any) -> FasterKANvolver:
-        fields = dict(config)
-        head = FasterKAN.from_config(fields.pop("head"), **factory)
-        model = cls(head.layers_hidden[1:], **fields, **factory)
-        model.head = head
-        return model
-
-    @classmethod
-    def from_format_1(
-        cls, config: Mapping[str, Any], state: dict[str, Tensor]
-    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        return cls(**config, device="meta").to_config(), state
-
     def __setstate__(self, state: dict[str, Any]) -> None:
         check_own(_NAME, state, "image_size")
         super().__setstate__(state)
-
-    def extra_repr(self) -> str:
-        return f"in_channels={self.in_channels}, image_size={self.image_size}"
 
 
 def _image(view: object, in_channels: object, image_size: object) -> tuple[int, tuple[int, int]]:

@@ -24,9 +24,8 @@ from ..nn import (
     norm_from_config,
     resolve_norm,
 )
-from ..nn.base_branch import Base
+from ..nn.base_branch import Base, BaseInput
 from ..nn.edge_layer import check_names
-from ..nn.layer_spec import BaseInput
 from ..nn.norm import NormDescription
 from .pretrained import Pretrained
 

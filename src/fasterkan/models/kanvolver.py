@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,20 +11,19 @@ from torch import Tensor, nn
 
 from .._check import whole_number
 from ..bases.powers import Powers
-from ..nn import KANLinear
 from ..nn.after import build_after, split_after
 from ..nn.base_branch import Base, base_name
 from ._features import _Conv2d
+from ._image_model import _ImageModel
 from ._images import as_images, check_outputs, height_width
 from .kan import KAN
 from .presets._draw import activation, like_linear_
-from .pretrained import Pretrained
 
 _NAME = "KANvolver"
 _CHANNELS = 32
 
 
-class KANvolver(Pretrained):
+class KANvolver(_ImageModel):
     """The image classifier of torchkan: two convolutions, then layers y = relu(batchnorm(W (x, x^2) + V x)).
 
     Args:
@@ -132,11 +131,6 @@ class KANvolver(Pretrained):
         return self.head(self.features(images)).reshape(*leading, self.layers_hidden[-1])
 
     @property
-    def layers_hidden(self) -> tuple[int, ...]:
-        """The widths after the features, which are those of the head."""
-        return self.head.layers_hidden[1:]
-
-    @property
     def polynomial_order(self) -> int:
         """The highest power of a feature."""
         return self.head.basis.num_basis
@@ -150,31 +144,6 @@ class KANvolver(Pretrained):
     def last_activation(self) -> bool:
         """Whether the last layer also has an activation."""
         return split_after(self.head.kan_layers()[-1].spec.after or "batchnorm")[1] != "identity"
-
-    def kan_layers(self) -> list[KANLinear]:
-        """Return the head's layers in order."""
-        return self.head.kan_layers()
-
-    def to_config(self) -> dict[str, Any]:
-        image = {"in_channels": self.in_channels, "image_size": list(self.image_size)}
-        return {**image, "head": self.head.to_config()}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], **factory: Any) -> KANvolver:
-        fields = dict(config)
-        head = KAN.from_config(fields.pop("head"), **factory)
-        model = cls(head.layers_hidden[1:], **fields, **factory)
-        model.head = head
-        return model
-
-    @classmethod
-    def from_format_1(
-        cls, config: Mapping[str, Any], state: dict[str, Tensor]
-    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        return cls(**config, device="meta").to_config(), state
-
-    def extra_repr(self) -> str:
-        return f"in_channels={self.in_channels}, image_size={self.image_size}"
 
 
 class _Features(nn.Module):
