@@ -29,15 +29,15 @@ def options() -> list[inspect.Parameter]:
 
 
 def given(values: Mapping[str, Any], start: TrainConfig | None = None) -> dict[str, Any]:
-    """Return the fields that were given, by name, as `TrainConfig` takes them.
+    """Return the options that were given as fields of `TrainConfig`.
 
     Args:
-        values: of the options, None or empty for those that were not given.
-        start: what they change, None for the defaults; it tells the model and the basis where they do not.
+        values: the values of all options; None or empty for an option that was not given.
+        start: the configuration that the options change; None for the defaults. It gives the model and the basis if the
+            options do not name them.
 
     Raises:
-        ValueError: a text is not a number or a list of numbers where one is needed, or no argument of the model or of
-            the basis.
+        ValueError: a text is not a number or a list of numbers, or not an argument of the model or of the basis.
     """
     said = {name: value for name, value in values.items() if value not in (None, [])}
     found = {name: _parse(name, value) for name, value in said.items() if name not in PAIRS}
@@ -53,7 +53,7 @@ def given(values: Mapping[str, Any], start: TrainConfig | None = None) -> dict[s
     if "basis_args" in said:
         option, basis = flag("basis_args"), found.get("basis", start.basis if start else None)
         if basis is None:
-            raise ValueError(f"{option} is an argument of a basis; name it with {flag('basis')}, bspline say")
+            raise ValueError(f"{option} is an argument of a basis; name one, such as {flag('basis')} bspline")
         found["basis_args"] = {
             **(dict(start.basis_args) if start and "basis" not in found else {}),
             **read_arguments(option, said["basis_args"], basis, basis_types(basis)),
@@ -62,7 +62,7 @@ def given(values: Mapping[str, Any], start: TrainConfig | None = None) -> dict[s
 
 
 def flag(name: str) -> str:
-    """Return the option of a field: `batch_size` is `--batch-size`; of several arguments, `--model-arg` is one."""
+    """Return the option of a field: `--batch-size` for `batch_size`, and `--model-arg` for `model_args`."""
     return f"--{(name[:-1] if name in PAIRS else name).replace('_', '-')}"
 
 
@@ -70,7 +70,7 @@ def numbers(kind: type[int] | type[float], name: str, text: str) -> tuple[Any, .
     """Return the numbers of a text such as "784,256,10".
 
     Raises:
-        ValueError: one of them is none.
+        ValueError: a part of the text is not a number.
     """
     return tuple(_number(kind, name, part) for part in text.split(","))
 

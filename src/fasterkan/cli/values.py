@@ -1,4 +1,4 @@
-"""Arguments that the command line gives by name, "degree=3", read as the type that the argument has."""
+"""Reading arguments such as "degree=3" from the command line, with the types that the arguments have."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def read_arguments(option: str, words: Sequence[str], owner: str, known: Mapping
     """Return the values of words such as "degree=3", by name.
 
     Args:
-        option: the option that they were given with, for messages.
-        words: one for each argument.
-        owner: whose arguments they are, for messages.
-        known: their types, by name.
+        option: the option with these words, for messages.
+        words: one word for each argument.
+        owner: the model or the basis that has the arguments, for messages.
+        known: the types of the arguments, by name.
 
     Raises:
-        ValueError: a word is no "name=value", a name is unknown or comes twice, or a value is not of its type.
+        ValueError: a word is not "name=value", a name is unknown or occurs twice, or a value has the wrong type.
     """
     found: dict[str, Any] = {}
     for word in words:
@@ -40,14 +40,14 @@ def read_arguments(option: str, words: Sequence[str], owner: str, known: Mapping
 
 
 def read(text: str, hint: Any) -> Any:
-    """Return a text as a value of a type: none, true or false, a number, a word, or several of them with commas.
+    """Return a text as a value of a type: none, true or false, a number, a word, or several of these with commas.
 
     Args:
-        text: "3", "-1,1" or "silu", say.
-        hint: of an argument, as it is annotated; types that no text can be of are passed over.
+        text: for example "3", "-1,1" or "silu".
+        hint: the annotated type. Its parts that no text can express are ignored.
 
     Raises:
-        ValueError: the text is nothing that the type allows.
+        ValueError: the type does not allow the text.
     """
     kinds = _kinds(hint)
     words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
@@ -79,7 +79,7 @@ def _is_sequence(kind: Any) -> bool:
 
 
 def _expected(kinds: Sequence[Any], words: Sequence[Any]) -> str:
-    """What a text could be, in words."""
+    """The allowed values in words."""
     said = [description for description, number in _NUMBERS if number in kinds]
     said += ["true or false"] if bool in kinds else []
     said += [repr(word) for word in words if word is not None]

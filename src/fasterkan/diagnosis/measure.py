@@ -17,7 +17,7 @@ from .thresholds import DEAD_VALUE, DEAD_WEIGHT, FLAT, RANK
 
 _VALUES = 4_000_000  # largest number of values of phi in memory at a time
 _NODES = 513
-_EACH_EDGE = 8_000_000  # of phi in all, where each edge has its functions: fewer rows, of many functions
+_EACH_EDGE = 8_000_000  # largest number of values of phi for bases with tensors for each edge; more edges, fewer rows
 
 
 def measure(name: str, seen: Seen, rows: int) -> LayerReport:
@@ -47,7 +47,7 @@ def measure(name: str, seen: Seen, rows: int) -> LayerReport:
 
 
 def _over_data(layer: KANLinear, z: Tensor) -> dict[str, Any]:
-    """The numbers that need phi over the data; z is [S, I], and below I is O I where each edge has its functions."""
+    """The numbers that need phi over the data, z [S, I]. With tensors for each edge, O I stands for I below."""
     weight = _by_function(layer).to("cpu", torch.float64)  # [O, I, K]
     _, features, functions = weight.shape
     value_peak, slope_peak = _peaks(layer)
@@ -78,13 +78,13 @@ def _over_data(layer: KANLinear, z: Tensor) -> dict[str, Any]:
 
 
 def _by_function(layer: KANLinear) -> Tensor:
-    """The weights [O, I, K]; of a basis with functions for each edge [1, O I, K]."""
+    """The weights [O, I, K], or [1, O I, K] for a basis with tensors for each edge."""
     weight = layer.weight.detach()
     return weight.flatten(0, 1).unsqueeze(0) if layer.basis.per_edge else weight
 
 
 def _some(layer: KANLinear, z: Tensor) -> Tensor:
-    """The rows of z, or some of them, evenly spread, where each edge has its own functions."""
+    """The rows of z; for a basis with tensors for each edge, at most some rows at even distances."""
     most = max(32, _EACH_EDGE // layer.weight.numel()) if layer.basis.per_edge else len(z)
     return z if len(z) <= most else z[torch.arange(most) * (len(z) - 1) // (most - 1)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import warnings
 from abc import abstractmethod
@@ -15,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from .._check import did_you_mean
 from .._files import sha256_of, write_atomically
 from .._version import __version__
 from ..bases._base import register
@@ -211,8 +211,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
         )
     name = str(config["model"])
     if name not in Pretrained.registry:
-        near = difflib.get_close_matches(name, Pretrained.registry, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(name, Pretrained.registry)
         raise CheckpointError(
             f"{path}: model {name!r} is not known; {hint}known: {', '.join(sorted(Pretrained.registry))}. "
             "A model class of your own must be imported before it is loaded"

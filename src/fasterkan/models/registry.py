@@ -1,4 +1,4 @@
-"""Models by name: what there is, what each takes, and how to make one."""
+"""Models by name: a list of them, the arguments of each, and a function that makes one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, get_type_hints
 
+from .._check import did_you_mean
 from . import presets
 from .conv_net import ResKANNet
 from .fasterkan import FasterKAN
@@ -30,30 +31,30 @@ MODELS: dict[str, Callable[..., Pretrained]] = {
 }
 
 _OF_IMAGES = ("in_channels", "image_size", "view")
-"""Arguments that the images decide."""
+"""Arguments that depend on the images."""
 _OF_TENSORS = ("device", "dtype", "generator")
 
 
 @dataclasses.dataclass(frozen=True)
 class Takes:
-    """What a model takes besides its widths, as its constructor says."""
+    """The arguments of a model besides its widths, read from the signature of its constructor."""
 
     images: bool
-    """Whether it takes images [C, H, W], of a size that it is told, and widths that begin behind its features; else it
-    takes rows, as wide as its first width."""
+    """True: the model takes images [C, H, W] of a fixed size, and its widths begin after its features. False: it takes
+    rows, and the first width is the number of columns."""
     basis: bool
-    """Whether a basis can be chosen for it."""
+    """Whether the basis can be chosen."""
     defaults: Mapping[str, Any]
-    """Its other arguments by name, with their defaults; without device, dtype and generator."""
+    """The defaults of the other arguments, by name; without device, dtype and generator."""
     types: Mapping[str, Any]
-    """The types of those, as they are annotated."""
+    """The annotated types of the arguments in `defaults`."""
 
 
 def what_it_takes(name: str) -> Takes:
-    """Return what a model takes.
+    """Return the arguments of a model.
 
     Args:
-        name: one of `list_models()`; upper and lower case are the same.
+        name: one of `list_models()`, in upper or lower case.
 
     Raises:
         KeyError: the name is unknown.
@@ -80,15 +81,15 @@ def _read(model: Callable[..., Pretrained]) -> Takes:
 
 
 def create_model(name: str, *args: Any, **overrides: Any) -> Pretrained:
-    """Return a fresh model by its name, "FastKAN" say; upper and lower case are the same.
+    """Return a new model by its name, such as "FastKAN".
 
     Args:
-        name: one of `list_models()`.
-        args: its arguments in order, most often the widths.
-        overrides: its arguments by name; what is left out has the authors' default.
+        name: one of `list_models()`, in upper or lower case.
+        args: positional arguments of the model, usually the widths.
+        overrides: arguments of the model by name. The others have the defaults of the model's authors.
 
     Raises:
-        TypeError, ValueError: the name is unknown, or the model refuses an argument.
+        TypeError, ValueError: the name is unknown, or the model does not accept an argument.
 
     Example:
         >>> import torch
@@ -110,8 +111,7 @@ def create_model(name: str, *args: Any, **overrides: Any) -> Pretrained:
 def _check_names(name: str, model: Callable[..., Pretrained], overrides: dict[str, Any]) -> None:
     parameters = inspect.signature(model).parameters
     for unknown in (name for name in overrides if name not in parameters):
-        near = difflib.get_close_matches(unknown, parameters, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(unknown, parameters)
         raise TypeError(f"create_model: {name} has no argument {unknown!r}; {hint}it has: {', '.join(parameters)}")
 
 

@@ -162,7 +162,7 @@ class TrainConfig:
         self._check_training()
 
     def _name_network(self) -> None:
-        """Spell names as they are registered, and give the model's own fields the values it will have."""
+        """Replace names by their registered spelling, and set the fields of the model that were not given."""
         try:
             object.__setattr__(self, "model", model_name(self.model))
             if self.basis is not None:
@@ -267,15 +267,15 @@ class TrainConfig:
             raise ValueError(f'{_NAME}: optimizer "muon" needs precision "float32" or "bf16", got "fp16"')
 
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments of the model by name, without widths, basis and what the images say."""
+        """Return the arguments of the model by name, without the widths, the basis and the size of the images."""
         own = what_it_takes(self.model).defaults
         return {**{name: getattr(self, name) for name in NETWORK if name in own}, **dict(self.model_args)}
 
     def chosen_basis(self) -> Basis | None:
-        """Return the basis that is named, None where the model keeps its own.
+        """Return the chosen basis; None if the model keeps its own.
 
         Raises:
-            TypeError, ValueError: its family refuses an argument.
+            TypeError, ValueError: the family does not accept an argument.
         """
         return None if self.basis is None else basis_from_config({**dict(self.basis_args), "name": self.basis})
 
@@ -285,7 +285,7 @@ class TrainConfig:
         return tuple(n for n in names if n not in _FREE and getattr(self, n) != getattr(other, n))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields by name, as JSON holds them: lists for tuples, and arguments by name."""
+        """Return the fields by name as values for JSON: lists instead of tuples, and arguments by name."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: _to_json(dict(value) if name in PAIRS else value) for name, value in fields.items()}
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Collection, Mapping
 from typing import Any, get_type_hints
 
+from .._check import did_you_mean
 from ..bases import Basis
 from ..models.registry import list_models, what_it_takes
 
@@ -15,9 +15,8 @@ Pairs = tuple[tuple[str, Any], ...]
 
 
 def suggest(name: str, known: Collection[str]) -> str:
-    """Return "did you mean 'x'? known: x, y", without the question when nothing is near."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"{f'did you mean {near[0]!r}? ' if near else ''}known: {', '.join(known)}"
+    """Return "did you mean 'x'? known: x, y", without the question if no name is similar."""
+    return f"{did_you_mean(name, known)}known: {', '.join(known)}"
 
 
 def known_models() -> list[str]:
@@ -26,7 +25,7 @@ def known_models() -> list[str]:
 
 
 def known_bases() -> list[str]:
-    """Return the names of all families of functions, those of other packages included."""
+    """Return the names of all families of functions, including those of other packages."""
     return sorted(Basis.registry, key=str.lower)
 
 
@@ -34,7 +33,7 @@ def model_name(name: object) -> str:
     """Return the name of a model in lower case.
 
     Raises:
-        TypeError, ValueError: no model has it; the message has the nearest.
+        TypeError, ValueError: there is no such model. The message names the most similar one.
     """
     if not isinstance(name, str):
         raise TypeError(f"model must be a name, such as {known_models()[0]}; got {name!r}")
@@ -44,49 +43,49 @@ def model_name(name: object) -> str:
 
 
 def basis_name(name: object) -> str:
-    """Return the name of a family of functions as it is spelled; upper and lower case are the same.
+    """Return the name of a family of functions in its registered spelling, for a name in upper or lower case.
 
     Raises:
-        TypeError, ValueError: no family has it; the message has the nearest.
+        TypeError, ValueError: there is no such family. The message names the most similar one.
     """
     spelled = {each.lower(): each for each in known_bases()}
     if not isinstance(name, str):
         raise TypeError(f"basis must be the name of a family of functions, such as bspline; got {name!r}")
     if name.lower() not in spelled:
-        near = difflib.get_close_matches(name.lower(), spelled, n=1)
-        raise ValueError(f"unknown basis {name!r}; {suggest(spelled[near[0]] if near else name, known_bases())}")
+        hint = did_you_mean(name.lower(), spelled)
+        raise ValueError(f"unknown basis {name!r}; {hint}known: {', '.join(known_bases())}")
     return spelled[name.lower()]
 
 
 def basis_types(basis: str) -> dict[str, Any]:
-    """Return the types of a family's arguments, by name."""
+    """Return the annotated types of a family's arguments, by name."""
     family = Basis.registry[basis_name(basis)]
     hints = get_type_hints(family)
     return {field.name: hints[field.name] for field in dataclasses.fields(family) if field.init}
 
 
 def check_argument(owner: str, name: str, known: Collection[str]) -> None:
-    """Raise ValueError, with the nearest name, unless a model or a family has an argument."""
+    """Raise ValueError if `name` is not one of the `known` arguments of a model or a family."""
     if name not in known:
         raise ValueError(f"{owner} has no argument {name!r}; {suggest(name, known)}")
 
 
 def what_else(model: str) -> str:
-    """Say which arguments a model takes."""
+    """Return the part of a message that lists the arguments of a model."""
     takes = what_it_takes(model)
     basis = "basis with basis_args (--basis, --basis-arg) and " if takes.basis else ""
     return f"it takes {basis}model_args (--model-arg): {', '.join(takes.defaults)}"
 
 
 def as_pairs(name: str, values: object) -> Pairs:
-    """Return arguments as pairs in the order of their names, lists as tuples: comparable, and equal after JSON.
+    """Return arguments as pairs, sorted by name, with tuples instead of lists, so that they are equal after JSON.
 
     Args:
-        name: of the field, for messages.
+        name: the name of the field, for messages.
         values: a mapping, or pairs.
 
     Raises:
-        TypeError: they are neither, or a value is no number, word, True, False, None, or sequence of such.
+        TypeError: `values` is neither, or a value is not a number, a string, True, False, None or a sequence of these.
     """
     items = [*values.items()] if isinstance(values, Mapping) else values
     if not isinstance(items, list | tuple) or not all(map(_is_pair, items)):

@@ -21,7 +21,7 @@ _HIDDEN, _HIDDEN_BEHIND_CONVOLUTIONS = 256, 64
 def with_layers(config: TrainConfig, data: ImageDataset) -> TrainConfig:
     """Return the configuration with the default layers for some images where it names none.
 
-    They are pixels, 256, classes, or 64, classes behind the features of a model with convolutions.
+    They are (pixels, 256, classes), or (64, classes) after the features of a model with convolutions.
 
     Raises:
         ValueError: the layers that it names do not fit the images.
@@ -39,10 +39,10 @@ def build_model(config: TrainConfig, image: Sequence[int] = (28, 28)) -> Pretrai
 
     Args:
         config: names its layers.
-        image: shape of an image, [H, W] or [C, H, W]; of a network on pixels its layers say enough.
+        image: shape of an image, [H, W] or [C, H, W]; only networks with convolutions need it.
 
     Raises:
-        TypeError, ValueError: the model refuses an argument, or has no input norm to freeze.
+        TypeError, ValueError: the model does not accept an argument, or has no input norm to freeze.
     """
     settings: dict[str, Any] = {**config.arguments(), "generator": torch.Generator().manual_seed(config.seed)}
     if config.basis is not None:
@@ -67,7 +67,7 @@ def _freeze_input_norm(name: str, model: nn.Module) -> None:
 
 
 def image_shape(model: nn.Module) -> tuple[int, int, int] | None:
-    """Return (channels, height, width) of the images that a model is made for, None where it takes rows of any kind."""
+    """Return (channels, height, width) of the images that a model takes; None if it takes rows."""
     channels, size = getattr(model, "in_channels", None), getattr(model, "image_size", None)
     if not isinstance(channels, int) or not isinstance(size, tuple) or len(size) != 2:
         return None
@@ -93,16 +93,16 @@ def check_fit(model: nn.Module, data: ImageDataset) -> None:
 
 
 def least_images(model: nn.Module) -> int:
-    """Return how many images a model must see at a time in training: two where batch norms look at rows, else one."""
+    """Return the least number of images in a training step: two if the model has a batch norm over rows, else one."""
     return 2 if any(isinstance(module, nn.BatchNorm1d) for module in model.modules()) else 1
 
 
 def check_batches(model: nn.Module, config: TrainConfig, rows: int) -> None:
-    """Raise ValueError if a step would have fewer images than the model needs at a time.
+    """Raise ValueError if a training step would have fewer images than the model needs.
 
     Args:
-        model: as it will be trained.
-        config: its batch size.
+        model: the model to train.
+        config: gives the batch size.
         rows: number of training images.
     """
     least, size = least_images(model), min(config.batch_size, rows)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
+from ..._check import did_you_mean
 from ...nn.base_branch import Base, resolve_base
 from ..fasterkanvolver import FasterKANvolver
 from ..kan import KAN
@@ -105,8 +105,7 @@ def import_checkpoint(
 def _importer(source: str) -> Callable[..., KAN | FasterKANvolver | KANvolver]:
     if source in IMPORTERS:
         return IMPORTERS[source]
-    near = difflib.get_close_matches(str(source), IMPORTERS, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    hint = did_you_mean(str(source), IMPORTERS, cutoff=0.4)
     raise ValueError(f"{_NAME}: source {source!r} is unknown; {hint}known: {', '.join(IMPORTERS)}")
 
 
