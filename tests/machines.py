@@ -1,4 +1,4 @@
-"""Run the tests that compute as other machines would: other thread counts, instructions, and other draws.
+"""Run the tests that compute as other machines would: with other thread counts, instructions and draws.
 
     python tests/machines.py                         # every setting, about 50 minutes on two cores
     python tests/machines.py --only MKL_CBWR=COMPATIBLE tests/ops
@@ -52,10 +52,15 @@ class Outcome(NamedTuple):
 
 
 def run(setting: str, paths: Sequence[str], workers: int) -> Outcome:
-    """Run pytest under one setting and nothing of the others, and pass on what it says."""
+    """Run pytest under one setting and nothing of the others, and pass on what it says.
+
+    The processes share the cores: a setting with more threads than one process' share has fewer processes.
+    """
     ours = {one.partition("=")[0] for one in SETTINGS}
     name, _, value = setting.partition("=")
-    environment = {**{k: v for k, v in os.environ.items() if k not in ours}, name: value}
+    share = max(1, (os.cpu_count() or 1) // workers)
+    environment = {k: v for k, v in os.environ.items() if k not in ours} | {"OMP_NUM_THREADS": str(share), name: value}
+    workers = max(1, workers * share // max(share, int(environment["OMP_NUM_THREADS"])))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", str(workers)]
     command += [*LEFT_OUT.get(setting, ()), *paths]
     start, lines = time.perf_counter(), []
