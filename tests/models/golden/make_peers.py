@@ -191,9 +191,12 @@ ORIGINALS: dict[str, tuple[str, str, Maker, dict[str, dict[str, Any]]]] = {
                 "grid_range": [-0.5, 2.0],
                 "noise_scale": 5.0,
             },
+            "pykan-4-3-1-inputs-cut": {"width": [4, 3, 1], "grid": 4, "k": 3, "base_fun": "silu"},
         },
     ),
 }
+KEPT_INPUTS = [0, 2]
+"""Those that pykan's prune_input leaves where the file's name says so; it then writes its base function as an object."""
 
 
 def load(checkout: Path, file: str) -> Any:
@@ -252,7 +255,9 @@ def main() -> None:
             else:
                 disturb(model, name, widths[0])
                 x = uniform((12, widths[0]), 100 + number, -1.0, 1.0) * torch.linspace(0.5, 9.0, 12)[:, None]
+            model = model.prune_input(active_inputs=KEPT_INPUTS) if name.endswith("inputs-cut") else model
             y = model(x.unsqueeze(-1) if options.source == "relu-kan" else x)
+            x = x[:, KEPT_INPUTS] if name.endswith("inputs-cut") else x
         about = {"repository": repository, "commit": commit, "file": file, "arguments": json.dumps(arguments)}
         if options.source == "pykan":
             with tempfile.TemporaryDirectory() as folder:

@@ -69,6 +69,9 @@ def test_what_is_imported(tmp_path: Path) -> None:
     assert (pruned.base, pruned.bias) == (None, False)
     assert not pruned.layers[0].weight[2, 1].any()
     assert int((pruned.layers[0].weight != 0).any(-1).sum()) == 11
+    assert "!!python/object:torch.nn.modules.activation.SiLU" in peers.read("pykan-4-3-1-inputs-cut").about["config.yml"]
+    cut = import_checkpoint(written("pykan-4-3-1-inputs-cut", tmp_path / "d"), "pykan")
+    assert (cut.layers_hidden, cut.base) == ((2, 3, 1), "silu")
 
 
 def test_pruned_edges_stay_off_in_training(tmp_path: Path) -> None:
@@ -109,9 +112,9 @@ def test_a_symbolic_part_that_is_switched_off_does_not_matter(tmp_path: Path) ->
     torch.testing.assert_close(import_checkpoint(write(tmp_path / "m", state, config), "pykan")(golden.x), golden.y)
 
 
-def refused(prefix: Path, words: str) -> None:
+def refused(prefix: Path, words: str, ending: str = "") -> None:
     with pytest.raises(CheckpointError) as caught:
-        import_checkpoint(prefix, "pykan")
+        import_checkpoint(f"{prefix}{ending}", "pykan")
     message = str(caught.value)
     assert message.startswith(f"{prefix}{words}"), message
     assert "\n" not in message
@@ -198,9 +201,9 @@ def test_missing_and_damaged_files(tmp_path: Path) -> None:
     prefix = tmp_path / "mark"
     refused(prefix, " is not a checkpoint of pykan: mark_config.yml and mark_state missing beside it; give the path")
     written("pykan-2-5-1", prefix)
-    refused(
-        tmp_path / "mark_state", " is not a checkpoint of pykan: mark_state_config.yml and mark_state_state missing"
-    )
+    (tmp_path / "mark_config.yml").unlink()
+    for ending in ("", "_state", "_cache_data"):
+        refused(prefix, " is not a checkpoint of pykan: mark_config.yml missing beside it", ending)
     (tmp_path / "mark_config.yml").write_bytes(b"\xff\xfe\x00")
     refused(prefix, "_config.yml is not a text file: ")
     written("pykan-2-5-1", prefix)
@@ -208,3 +211,48 @@ def test_missing_and_damaged_files(tmp_path: Path) -> None:
     refused(prefix, "_state (200 bytes) is not a complete file that torch.save wrote")
     torch.save(nn.Linear(2, 2), tmp_path / "mark_state")
     refused(prefix, "_state holds the Python object torch.nn.modules.linear.Linear: reading that means running code")
+
+
+@pytest.mark.parametrize("ending", ["_state", "_config.yml", "_cache_data"])
+def test_each_file_of_a_checkpoint_names_it(ending: str, tmp_path: Path) -> None:
+    golden = peers.read("pykan-2-5-1")
+    net = import_checkpoint(f"{written('pykan-2-5-1', tmp_path / 'mark')}{ending}", "pykan")
+    torch.testing.assert_close(net(golden.x), golden.y)
+
+
+def test_a_checkpoint_whose_own_name_ends_like_a_file(tmp_path: Path) -> None:
+    golden = peers.read("pykan-2-5-1")
+    net = import_checkpoint(written("pykan-2-5-1", tmp_path / "best_state"), "pykan")
+    torch.testing.assert_close(net(golden.x), golden.y)
+
+
+OBJECT = "base_fun_name: !!python/object:{}\n  _modules: {{}}\n  {}\n  training: true"
+OBJECTS = {
+    "SiLU": (OBJECT.format("torch.nn.modules.activation.SiLU", "inplace: false"), "silu"),
+    "Identity": (OBJECT.format("torch.nn.modules.linear.Identity", "_buffers: {}"), "identity"),
+    "Tanh": (OBJECT.format("torch.nn.modules.activation.Tanh", "_buffers: {}"), "tanh"),
+    "GELU": (OBJECT.format("torch.nn.modules.activation.GELU", "approximate: none"), "gelu"),
+    "zero": ("base_fun_name: !!python/name:kan.MultKAN.%3Clambda%3E ''", None),
+    "F.silu": ("base_fun_name: !!python/name:torch.nn.functional.silu ''", "silu"),
+}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_base_functions_that_are_written_as_python_objects(name: str, tmp_path: Path) -> None:
+    entry, base = OBJECTS[name]
+    golden = peers.read("pykan-2-5-1")
+    config = golden.about["config.yml"].replace("base_fun_name: silu", entry)
+    assert import_checkpoint(write(tmp_path / "m", golden.state, config), "pykan").base == base
+
+
+def test_other_python_objects_are_refused_unread(tmp_path: Path) -> None:
+    golden = peers.read("pykan-2-5-1")
+    for entry in (
+        OBJECT.format("torch.nn.modules.activation.GELU", "approximate: tanh"),
+        OBJECT.format("torch.nn.modules.activation.ELU", "alpha: 1.0"),
+        "base_fun_name: !!python/name:__main__.%3Clambda%3E ''",
+        f"base_fun_name: !!python/object/apply:pathlib.Path.touch [{tmp_path / 'trap'}]",
+    ):
+        config = golden.about["config.yml"].replace("base_fun_name: silu", entry)
+        refused(write(tmp_path / "m", golden.state, config), "_config.yml says base_fun_name is ")
+    assert not (tmp_path / "trap").exists()

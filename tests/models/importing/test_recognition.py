@@ -52,6 +52,38 @@ def test_pykan_under_another_name(tmp_path: Path) -> None:
 
 
 def test_what_is_no_projects_gets_no_advice(tmp_path: Path) -> None:
-    strangers = (nn.Linear(2, 3).state_dict(), {}, fk.FasterKAN([4, 3]).state_dict())
+    strangers = (nn.Linear(2, 3).state_dict(), {})
     for state in (*strangers, changed(layers__0__gate=torch.ones(3))(peers.read("fastkan-12-7-5").state)):
         assert "looks like" not in refused(write(tmp_path / "a.pt", state), "fast-kan")
+
+
+@pytest.mark.parametrize("net", [fk.FasterKAN([4, 3]), fk.KAN([4, 3], fk.BSpline())], ids=["fasterkan", "bspline"])
+def test_a_state_dict_of_this_package_is_named(net: nn.Module, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.pt", net.state_dict())
+    for said in SOURCES[:-1]:
+        assert "it looks like a state dict of this package: make the same network" in refused(path, said)
+
+
+@pytest.mark.parametrize("prefix", ["kan.", "model.head_2."])
+@pytest.mark.parametrize(("source", "name"), [FILES[0], ("efficient-kan", "efficient-12-7-5")], ids=["fast", "efficient"])
+def test_a_network_inside_a_larger_model_is_named_with_its_prefix(
+    prefix: str, source: str, name: str, tmp_path: Path
+) -> None:
+    inside = {f"{prefix}{key}": tensor for key, tensor in peers.read(name).state.items()}
+    path = write(tmp_path / "a.pt", {"stem.weight": torch.ones(3), **inside})
+    advice = (
+        f"; its names that begin with {prefix!r} look like a file of {source}: save these tensors alone, without "
+        f"{prefix!r}, then import_checkpoint(path, source={source!r})"
+    )
+    for said in SOURCES[:-1]:
+        assert refused(path, said).endswith(advice), said
+
+
+def test_what_saveckpt_was_given_is_named(tmp_path: Path) -> None:
+    golden_, path = peers.read("pykan-2-5-1"), tmp_path / "pk_plain"
+    write(tmp_path / "pk_plain_state", golden_.state)
+    assert refused(path) == "is missing"
+    (tmp_path / "pk_plain_config.yml").write_text(golden_.about["config.yml"])
+    expected = f"is missing; it looks like a file of pykan: import_checkpoint({str(path)!r}, source='pykan')"
+    for said in SOURCES[:-1]:
+        assert refused(path, said) == expected

@@ -70,7 +70,8 @@ def import_faster_kan(
     """
     file = ForeignState(path, "faster-kan", "FasterKAN or FasterKANvolver of faster-kan")
     lists = {match[1] for name in file.state if (match := _KEY.match(name))}
-    if len(lists) != 1 or project_of(file.state) == "fast-kan":
+    found = project_of(file.state)
+    if len(lists) != 1 or (found is not None and found.source == "fast-kan"):
         raise file.holds_none("layers.0.spline_linear.weight or faster_kan_layers.0.spline_linear.weight")
     layers = lists.pop()
     convolutional = layers == "faster_kan_layers"

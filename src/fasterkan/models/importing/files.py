@@ -19,6 +19,8 @@ from torch import Tensor
 
 from .._namesake import ELSEWHERE
 from ..pretrained import CheckpointError
+from .pykan_files import missing_of, prefix_of
+from .recognition import of_pykan
 from .whole_models import STAND_INS, StandIn, names_their_classes, state_of
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -66,7 +68,7 @@ def read_file(path: Path) -> Contents:
     """
     if not path.is_file():
         found = "a folder; those of save_pretrained are for fk.from_pretrained" if path.is_dir() else "missing"
-        raise CheckpointError(f"{path} is {found}")
+        raise CheckpointError(f"{path} is {found}{'' if missing_of(prefix_of(path)) else f'; {of_pykan(path)}'}")
     data = path.read_bytes()
     contents = _contents(path, _read(path, data))
     if (size := sum(t.numel() * t.element_size() for t in contents.tensors.values())) > len(data):

@@ -115,7 +115,7 @@ class ForeignState:
     def _advice(self) -> str:
         """Advice about the right source, if the names belong to another one."""
         found = project_of(self.state)
-        return "" if found is None or found == self.source else f"; {advice(self.path, found)}"
+        return "" if found is None or found == (self.source, "") else f"; {advice(self.path, found)}"
 
 
 def _few(names: Iterable[str]) -> str:

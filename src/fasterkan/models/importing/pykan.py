@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..kan import KAN
-from ..presets.splines import PYKAN_BASES
 from ..pretrained import CheckpointError
 from .foreign_state import ForeignState, build
 from .grids import spline_basis
+from .pykan_files import files_of, missing_of, prefix_of, read_settings
 
-_SCALAR = re.compile(r"^([A-Za-z_]\w*):[ \t]+(\S.*?)[ \t]*$", re.M)
 _WHAT = "MultKAN of pykan 0.2"
 
 
-def import_pykan(prefix: Path) -> KAN:
-    """Return the MultKAN that `model.saveckpt(prefix)` of pykan 0.2 wrote; its _cache_data is not needed.
+def import_pykan(path: Path) -> KAN:
+    """Return the MultKAN that `model.saveckpt(path)` of pykan 0.2 wrote; its _cache_data is not needed.
 
     What is folded into the weights, exactly: masks, `scale_base` and `scale_sp`, and the affine numbers of the nodes.
     Edges whose mask is 0 stay off in training (`KANLinear.set_mask`).
@@ -27,31 +25,26 @@ def import_pykan(prefix: Path) -> KAN:
     executed. An import has a bias if a node's is not 0, or was to be learned.
 
     Args:
-        prefix: the path without "_state" and "_config.yml".
+        path: what `saveckpt` was given, or one of the files that it wrote.
 
     Raises:
         CheckpointError: a file is missing or damaged, of another version, or holds symbolic functions or
             multiplication nodes.
     """
-    paths = [prefix.with_name(f"{prefix.name}{end}") for end in ("_config.yml", "_state")]
-    if missing := [path.name for path in paths if not path.is_file()]:
+    prefix = prefix_of(path)
+    if missing := missing_of(prefix):
         raise CheckpointError(
             f"{prefix} is not a checkpoint of pykan: {' and '.join(missing)} missing beside it; give the path that "
-            f"model.saveckpt was given, without an ending"
+            "model.saveckpt was given, without an ending"
         )
-    settings = _settings(paths[0])
-    base_name = settings.get("base_fun_name")
-    if base_name not in PYKAN_BASES:
-        raise CheckpointError(
-            f"{paths[0]} says base_fun_name is {base_name!r}, expected one of {', '.join(map(repr, PYKAN_BASES))}"
-        )
-    file = ForeignState(paths[1], "pykan", _WHAT)
+    config_file, state_file = files_of(prefix)
+    base, settings = read_settings(config_file)
+    file = ForeignState(state_file, "pykan", _WHAT)
     count = file.count(r"act_fun\.(\d+)\.", "act_fun.0.coef")
     if "node_bias_0" not in file:
         raise file.error(
             f"is not a {_WHAT}: it lacks node_bias_0, as files of pykan before 0.2 do; save it again there"
         )
-    has_base = PYKAN_BASES[base_name] is not None
     state: dict[str, Tensor] = {}
     widths: list[int] = []
     knots: list[Tensor] = []
@@ -75,9 +68,9 @@ def import_pykan(prefix: Path) -> KAN:
         edges = mask * scale  # [I, O]
         spline = edges * file.take(f"{layer}.scale_sp", inputs, outputs)
         state[f"layers.{n}.weight"] = (coefficients * spline.unsqueeze(-1)).transpose(0, 1).contiguous()
-        base = edges * file.take(f"{layer}.scale_base", inputs, outputs)
-        if has_base:
-            state[f"layers.{n}.base_weight"] = base.t().contiguous()
+        base_weight = edges * file.take(f"{layer}.scale_base", inputs, outputs)
+        if base is not None:
+            state[f"layers.{n}.base_weight"] = base_weight.t().contiguous()
         knots.append(grid)
         biases.append(bias)
         widths += [inputs, outputs] if not widths else [outputs]
@@ -94,22 +87,13 @@ def import_pykan(prefix: Path) -> KAN:
         layers_hidden=widths,
         basis=basis,
         norm=None,
-        base=PYKAN_BASES[base_name],
+        base=base,
         bias=bias_wanted,
     )
     for kan_layer, left in zip(net.kan_layers(), masks, strict=True):
         if not bool(left.all()):
             kan_layer.set_mask(left)
     return net
-
-
-def _settings(path: Path) -> dict[str, str]:
-    """The entries of the configuration that are one plain word; lists and Python objects are left alone."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"{path} is not a text file: {error}; copy it again") from error
-    return dict(_SCALAR.findall(text))
 
 
 def _node(file: ForeignState, n: int, outputs: int) -> tuple[Tensor, Tensor]:
