@@ -63,8 +63,9 @@ def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
     Args:
         name: the unknown name.
-        known: the names to compare with.
+        known: the names to compare with; upper and lower case are the same.
         cutoff: the least similarity, 0 to 1, as in `difflib.get_close_matches`.
     """
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
-    return f"did you mean {near[0]!r}? " if near else ""
+    spelled = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(name.lower(), spelled, n=1, cutoff=cutoff)
+    return f"did you mean {spelled[near[0]]!r}? " if near else ""

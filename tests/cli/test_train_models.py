@@ -128,7 +128,7 @@ KAN, BSPLINE = "kan has no argument", "bspline has grid_size, degree, grid_range
         ("--model kan --basis bsplin", "TrainConfig: unknown basis 'bsplin'; did you mean 'BSpline'? known: "),
         ("--model kan --basis bsplin --basis-arg a=1", "unknown basis 'bsplin'; did you mean 'BSpline'? known: "),
         ("--basis bspline", "TrainConfig: fasterkan has functions of its own, it takes no basis; "),
-        ("--model kan --basis-arg degree=3", "--basis-arg is an argument of a basis; name it with --basis, "),
+        ("--model kan --basis-arg degree=3", "--basis-arg is an argument of a basis; name one, such as --basis "),
         (
             "--model kan --basis bspline --basis-arg degre=3",
             "--basis-arg: bspline has no argument 'degre'; did you mean 'degree'? known: grid_size, degree, ",

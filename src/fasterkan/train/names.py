@@ -52,8 +52,7 @@ def basis_name(name: object) -> str:
     if not isinstance(name, str):
         raise TypeError(f"basis must be the name of a family of functions, such as bspline; got {name!r}")
     if name.lower() not in spelled:
-        hint = did_you_mean(name.lower(), spelled)
-        raise ValueError(f"unknown basis {name!r}; {hint}known: {', '.join(known_bases())}")
+        raise ValueError(f"unknown basis {name!r}; {suggest(name, known_bases())}")
     return spelled[name.lower()]
 
 
