@@ -42,6 +42,7 @@ bench-cpu: $(STAMP) ## measure again what README and docs report, about 8 minute
 	$(BIN)/python benchmarks/mnist.py
 	$(BIN)/python benchmarks/cpu_layer.py $(if $(ORIGINAL),--original $(ORIGINAL))
 	$(BIN)/python benchmarks/cpu_layer.py $(if $(ORIGINAL),--original $(ORIGINAL)) --turn 1
+	$(BIN)/python benchmarks/plain_swap.py
 	$(BIN)/python benchmarks/memory.py $(if $(ORIGINAL),--original $(ORIGINAL))
 	$(BIN)/python benchmarks/rswaf_forms.py
 	$(BIN)/python benchmarks/initialisation.py

@@ -65,13 +65,14 @@ def tests_of(tree: Path, package: str) -> list[Path]:
     return sorted((tree / "tests" / package).rglob("test_*.py"))
 
 
-def seconds_unchanged(tree: Path, package: str) -> float:
-    """How long the package's tests take on the code as it is, where they must pass."""
+def seconds_unchanged(tree: Path, package: str, workers: int) -> float:
+    """How long the package's tests take one process, at most, on the code as it is, where they must pass."""
     start = time.perf_counter()
-    done = subprocess.run(command(tree, f"tests/{package}"), capture_output=True, text=True, check=False)
+    run = command(tree, "-n", str(workers), f"tests/{package}")
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"mutants: the tests of {package} fail without any mutant; mend them first:\n{done.stdout}")
-    return time.perf_counter() - start
+    return (time.perf_counter() - start) * workers
 
 
 def outcome(tree: Path, package: str, mutant: Mutant, timeout: float) -> dict[str, Any]:
@@ -148,7 +149,7 @@ def run(
 ) -> Iterator[dict[str, Any]]:
     """Test the mutants of a package, several at a time, and yield a row for each."""
     tree = trees.get()
-    timeout = 120 + 4 * seconds_unchanged(tree, package)
+    timeout = 120 + 4 * seconds_unchanged(tree, package, workers)
     trees.put(tree)
 
     def one(mutant: Mutant) -> dict[str, Any]:

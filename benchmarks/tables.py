@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import _bench_tables as bench
 import _fit_table
@@ -55,6 +55,25 @@ def cpu_layer(name: str = "cpu_layer", options: str = "") -> str:
     ]
     head = ["[784, 256, 10], batch 64", "parameters", "step ms (p20 to p80)", "original's step / this", "inference ms"]
     return table(head, body, where(machine, f"python benchmarks/cpu_layer.py --original CHECKOUT{options}"))
+
+
+def plain_swap(widths: Sequence[list[int]] | None = None) -> str:
+    """What KANLinear costs where nn.Linear stood, as ratios, on two processors."""
+    files = [read(f"plain_swap_{maker}") for maker in ("amd", "intel")]
+    body = []
+    for row in files[0][1]:
+        if widths is not None and row["swapped"] not in widths:
+            continue
+        cells = [str(row["layers"]), row["subject"], f"{row['parameters']:,}"]
+        for _, rows in files:
+            mine = {r["subject"]: r for r in rows if r["swapped"] == row["swapped"]}
+            for what in ("step", "inference"):
+                times = [mine[name][what]["median_ms"] for name in (row["subject"], "nn.Linear")]
+                cells.append(f"{times[0]:.2f} ({times[0] / times[1]:.1f})")
+        body.append(cells)
+    head = ["widths", "layers", "parameters", "AMD: step ms", "inference ms", "Intel: step ms", "inference ms"]
+    notes = "; ".join(where(machine, "python benchmarks/plain_swap.py") for machine, _ in files)
+    return table(head, body, f"In brackets: by that of nn.Linear. Batch 256. {notes}")
 
 
 def memory() -> str:
@@ -345,6 +364,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "initialisation": initialisation,
     "cpu-layer": cpu_layer,
     "cpu-layer-turn1": lambda: cpu_layer("cpu_layer_turn1", " --turn 1"),
+    "plain-swap": plain_swap,
+    "plain-swap-square": lambda: plain_swap([[512, 512, 512]]),
     "memory": memory,
     "rswaf-forms": rswaf_forms,
     "mnist": mnist,
