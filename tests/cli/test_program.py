@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 import fasterkan as fk
-from fasterkan.cli.program import Program, app
+from fasterkan.cli.program import Program
 from fasterkan.train import TrainingError
 from fasterkan.train.config import TrainConfig
 
@@ -80,16 +80,6 @@ def test_help_shows_commands_examples_and_exit_codes(call):
     for command in ("train", "eval", "info"):
         assert f"  {command} " in text
         assert "Examples:" in call(command, "--help").out
-
-
-@pytest.mark.parametrize("command", typer.main.get_command(app).commands)
-def test_examples_stand_on_lines_of_their_own(command, call):
-    text = call(command, "--help").out
-    assert "\b" not in text
-    assert "\\b" not in text
-    examples = text.partition("  Examples:\n")[2].partition("\n\n")[0].splitlines()
-    assert examples
-    assert all(line.startswith(f"    fasterkan {command} ") for line in examples)
 
 
 def test_as_a_process(tmp_path):

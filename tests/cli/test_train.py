@@ -71,7 +71,7 @@ def test_the_help_shows_examples_defaults_and_exit_codes(call):
     text = call("train", "--help").out
     flat = " ".join(text.split())
     assert "fasterkan train mnist --recipe mnist-cpu --seed 0 --out runs/first" in text
-    assert "--batch-size <int> Images in a step. [default: 128]" in flat.replace("INTEGER", "<int>")
+    assert "--batch-size <int> Number of images in a step. [default: 128]" in flat.replace("INTEGER", "<int>")
     assert "--optimizer adamw|sgd" in flat
     assert "--inv-denominator FLOAT|auto" in flat
     assert "Exit codes: 0 done; 1 the run failed; 2 bad usage or input; 130 interrupted (Ctrl-C)." in flat

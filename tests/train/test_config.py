@@ -186,7 +186,7 @@ def test_unknown_field_is_refused_with_the_nearest():
 def test_every_field_is_documented():
     docs = field_docs()
     assert list(docs) == [field.name for field in dataclasses.fields(TrainConfig)]
-    assert docs["batch_size"] == "Images in a step."
+    assert docs["batch_size"] == "Number of images in a step."
     assert all("\n" not in doc and doc.endswith(".") for doc in docs.values())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,16 +13,18 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from ..bench import FAMILIES, SUITES, TASKS, Family, Observer, Task, bench, families
 
 HELP = f"""Compare this library with other KAN projects and with MLPs.
 
-All times are measured on this machine. A family is one kind of KAN; other projects and this library have layers of it.
-The layers of a family and two MLPs (equal parameters, equal FLOPs) take turns. Ratios compare times of the same round.
+All times are measured on this machine. A family is one kind of KAN, such as FasterKAN. A task is a network with a batch
+size, such as mnist. In each task, the networks of a family take turns: those of this library, those of other projects,
+and two MLPs. One MLP has as many parameters as the KAN, the other has as many multiplications. A ratio compares two
+times of the same round.
+
 Other projects take part if they are installed, or if --peers is a folder with their checkouts. If the results file
-exists, the run continues it.
+exists, only what is missing in it is measured.
 
 \b
 Examples:
@@ -29,24 +32,34 @@ Examples:
   fasterkan bench --task mnist --family FasterKAN --peers PEERS
   fasterkan bench --list
 
-Families: {", ".join(FAMILIES)}.
+\b
+{textwrap.fill(f"Families: {', '.join(FAMILIES)}.", 74, break_on_hyphens=False)}
 """
 
 
 def bench_command(
-    suite: Annotated[str, typer.Option(help=f"Suite of tasks: {', '.join(SUITES)}.")] = "cpu",
+    suite: Annotated[str, typer.Option(help=f"Group of tasks: {' or '.join(SUITES)}.")] = "cpu",
     task: Annotated[
-        list[str] | None, typer.Option(help="Run this task instead of a suite; may be given several times.")
+        list[str] | None,
+        typer.Option(help="One task instead of a suite; --list shows all. May be given several times."),
     ] = None,
     family: Annotated[
-        list[str] | None, typer.Option(help="Only this family; may be given several times. [default: all]")
+        list[str] | None, typer.Option(help="Only this family. May be given several times. [default: all]")
     ] = None,
-    peers: Annotated[Path | None, typer.Option(help="Folder with checkouts of other projects.")] = None,
-    out: Annotated[Path, typer.Option(help="Results file in JSON lines.")] = Path("bench.jsonl"),
+    peers: Annotated[
+        Path | None, typer.Option(help="Folder with checkouts of other projects. --list shows how to get them.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="File for the results, in JSON lines.")] = Path("bench.jsonl"),
     seconds: Annotated[
-        float, typer.Option(min=0.01, help="Time for each timing of a cell; there are at least five rounds.")
+        float,
+        typer.Option(
+            min=0.01,
+            help="Seconds for each timing (forward, step) of a family in a task. There are at least five rounds.",
+        ),
     ] = 3.0,
-    threads: Annotated[int | None, typer.Option(min=1, help="Number of threads. [default: PyTorch's number]")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Number of CPU threads. [default: that of PyTorch]")
+    ] = None,
     list_only: Annotated[
         bool, typer.Option("--list", help="Show all tasks and families, with their projects, and exit.")
     ] = False,
@@ -85,18 +98,21 @@ def _keep_memory() -> None:
 
 
 def _list(chosen: Sequence[Family], peers: Path | None) -> None:
-    tasks = Table("task", "widths", "batch", "K", "precision", "mode", "device", "about", box=None)
+    """One name or command on a line, whole, so that it can be copied."""
+    typer.echo("Tasks (widths, batch, K, precision, mode, device: about)")
     for task in TASKS.values():
         shape = ", ".join(map(str, task.widths))
-        row = (f"[{shape}]", task.batch, task.functions, task.precision, task.mode, task.device, task.about)
-        tasks.add_row(task.name, *map(str, row))
-    subjects = Table("family", "subject", "how to get it", box=None)
+        about = f": {task.about}" if task.about else ""
+        typer.echo(f"  {task.name}")
+        typer.echo(
+            f"    [{shape}], {task.batch}, {task.functions}, {task.precision}, {task.mode}, {task.device}{about}"
+        )
+    typer.echo("\nFamilies (their networks, and how to get those of other projects)")
     for family in chosen:
+        typer.echo(f"  {family.name}")
         for subject in family.subjects(peers):
-            subjects.add_row(family.name, subject.name, subject.about if subject.peer is None else subject.peer.how)
-    console = Console(markup=False, highlight=False)
-    console.print(tasks)
-    console.print(subjects)
+            about = subject.about if subject.peer is None else subject.peer.how
+            typer.echo(f"    {subject.name}" + (f": {about}" if about else ""))
 
 
 @contextmanager

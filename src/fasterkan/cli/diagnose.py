@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from ..diagnosis import diagnose
-from .saved import SPLITS, load_with_images
+from .saved import DATA_ROOT, DATA_SET, SPLITS, load_with_images
 
 HELP = """Find what is wrong with a trained model.
 
-The command sends images through the model. For each layer it shows the share of inputs outside the grid, the dead,
-collinear and saturated functions, and the sizes of outputs and gradients. It also says which argument to change.
+The command sends images through the model. For each layer it shows four things: how many inputs lie outside the grid,
+how many functions are dead (no input reaches them) or saturated, how many functions are independent, and how large the
+outputs and the gradients are. It also says which argument to change.
 
 \b
 Examples:
@@ -26,11 +27,13 @@ Examples:
 
 def diagnose_command(
     run: Annotated[Path, typer.Argument(help="Folder of a run, or of a saved model. A saved model needs --data.")],
-    data: Annotated[str | None, typer.Option(help="Data set. [default: that of the run]", show_default=False)] = None,
-    split: Annotated[str, typer.Option(help="Split of the data set.", metavar="|".join(SPLITS))] = "train",
-    rows: Annotated[int, typer.Option(help="Number of images, taken at even distances.", min=1)] = 2048,
+    data: Annotated[str | None, typer.Option(help=f"{DATA_SET} [default: that of the run]", show_default=False)] = None,
+    split: Annotated[str, typer.Option(help="Images to use.", metavar="|".join(SPLITS))] = "train",
+    rows: Annotated[
+        int, typer.Option(help="Number of images to use. They are spread evenly over the split.", min=1)
+    ] = 2048,
     data_root: Annotated[
-        str | None, typer.Option(help="Folder of the data set's files. [default: that of the run]", show_default=False)
+        str | None, typer.Option(help=f"{DATA_ROOT} [default: that of the run]", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:

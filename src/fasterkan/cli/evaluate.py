@@ -10,13 +10,13 @@ import typer
 
 from ..data import ImageDataset
 from ..train import Evaluation, evaluate
-from .saved import SPLITS, load_with_images
+from .saved import DATA_ROOT, DATA_SET, SPLITS, load_with_images
 from .text import percent
 
 HELP = """Evaluate a trained model.
 
-The command shows the confusion matrix, the accuracy and the loss. It uses the test images. --split chooses other
-images.
+The command shows the confusion matrix, the accuracy and the loss. It uses the test images, unless --split names
+others.
 
 \b
 Examples:
@@ -29,11 +29,11 @@ Examples:
 def evaluate_command(
     run: Annotated[Path, typer.Argument(help="Folder of a run, or of a saved model. A saved model needs --dataset.")],
     dataset: Annotated[
-        str | None, typer.Option(help="Data set. [default: that of the run]", show_default=False)
+        str | None, typer.Option(help=f"{DATA_SET} [default: that of the run]", show_default=False)
     ] = None,
-    split: Annotated[str, typer.Option(help="Split of the data set.", metavar="|".join(SPLITS))] = "test",
+    split: Annotated[str, typer.Option(help="Images to evaluate.", metavar="|".join(SPLITS))] = "test",
     data_root: Annotated[
-        str | None, typer.Option(help="Folder of the data set's files. [default: that of the run]", show_default=False)
+        str | None, typer.Option(help=f"{DATA_ROOT} [default: that of the run]", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:

@@ -18,8 +18,8 @@ from .fitted import MOST_SEED, check_free
 HELP = """Fit a small network to a table, and say what it found.
 
 DATA is a CSV file. Its first line has the names of the columns. Commas, semicolons or tabs separate the columns. A
-column with a few different texts is a category. A target of texts is a label. Rows with missing values are left out,
-and columns that have only one value too. Some rows are not fitted: they are kept for a test.
+column with a few different texts is a category. A target of texts is a label. Rows with missing values and columns
+with a single value are left out. Some rows are not fitted: they are kept for a test.
 
 \b
 Examples:
@@ -48,7 +48,8 @@ def fit_command(
     ] = "auto",
     basis: Annotated[str, typer.Option(help="Functions on the edges.", metavar="|".join(BASES))] = "bspline",
     grid: Annotated[
-        str, typer.Option(help="Finest grid; the fit starts with coarser ones. Or all grids, such as 3,6,12.")
+        str,
+        typer.Option(help="Intervals of the finest grid; the fit starts with coarser ones. Or all grids: 3,6,12."),
     ] = "12",
     degree: Annotated[
         int | None, typer.Option(help="Degree of the B-splines. [default: 5]", min=1, max=10, show_default=False)
@@ -70,14 +71,17 @@ def fit_command(
     sparsity: Annotated[
         float | None,
         typer.Option(
-            help="Switches off edges; try 0.001 to 0.1. [default: 0, for labels 0.001]", min=0, show_default=False
+            help="Penalty that switches off edges; try 0.001 to 0.1. [default: 0, for labels 0.001]",
+            min=0,
+            show_default=False,
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(help="Decides the starts of the fit and the rows of the test.", min=0, max=MOST_SEED)
+        int,
+        typer.Option(help="Random seed for the starts of the fit and for the rows of the test.", min=0, max=MOST_SEED),
     ] = 0,
     seconds: Annotated[
-        float | None, typer.Option(help="Longest time for the fit; the best network so far is kept.")
+        float | None, typer.Option(help="Longest time for the fit, in seconds; the best network so far is kept.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run. [default: runs/NAME, for NAME.csv]", show_default=False)

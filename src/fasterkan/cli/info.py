@@ -16,8 +16,8 @@ from .text import percent
 
 HELP = """Describe a model.
 
-The command shows the architecture, the parameters of each part, the number of trainable and of stored values, the
-edges, the memory and the versions. For a run it also shows the accuracy.
+The command shows the architecture, the number of edges, the parameters of each part, the number of trainable values and
+of all stored values, the memory and the versions. For a run it also shows the accuracy.
 
 \b
 Examples:

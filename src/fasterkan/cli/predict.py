@@ -27,9 +27,14 @@ _BAR = 30
 
 HELP = """Predict digits in images, or new rows of a table.
 
-If RUN is a model of digits, FILES are photographs or drawings: image files, folders or globs. This needs Pillow: pip
-install "fasterkan[vision]". If RUN is a run of `fasterkan fit`, FILES is one CSV file with the same input columns. The
-output is this table, with the predictions in new columns on the right.
+If RUN is a model of digits, FILES are photographs or drawings: image files, folders or globs. Reading them needs
+Pillow:
+
+\b
+  pip install "fasterkan[vision]"
+
+If RUN is a run of `fasterkan fit`, FILES is one CSV file with the same input columns. The output is this table, with
+the predictions in new columns on the right.
 
 \b
 Examples:
@@ -37,8 +42,12 @@ Examples:
   fasterkan predict runs/first scans "more/**/*.png" --json
   fasterkan predict runs/wine new.csv --out predicted.csv
 
-If some images or rows cannot be read, the exit code is 1. If none can be read, it is 2. The reasons are on stderr.
+The reasons why an image or a row has no prediction are on stderr.
 """
+EPILOG = (
+    "Exit codes: 0 done; 1 some images or rows have no prediction; 2 no image or row has one, or bad usage or input; "
+    "130 interrupted (Ctrl-C)."
+)
 
 
 def predict_command(

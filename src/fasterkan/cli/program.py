@@ -108,7 +108,7 @@ app.command("eval", help=evaluate.HELP, epilog=_EPILOG)(evaluate.evaluate_comman
 app.command("info", help=info.HELP, epilog=_EPILOG)(info.info_command)
 app.command("diagnose", help=diagnose.HELP, epilog=_EPILOG)(diagnose.diagnose_command)
 app.command("bench", help=bench.HELP, epilog=_EPILOG)(bench.bench_command)
-app.command("predict", help=predict.HELP, epilog=_EPILOG)(predict.predict_command)
+app.command("predict", help=predict.HELP, epilog=predict.EPILOG)(predict.predict_command)
 app.command("plot", help=plot.HELP, epilog=_EPILOG)(plot.plot_command)
 app.command("fit", help=fit.HELP, epilog=_EPILOG)(fit.fit_command)
 app.command("prune", help=prune.HELP, epilog=_EPILOG)(prune.prune_command)

@@ -43,7 +43,8 @@ def prune_command(
         Path, typer.Argument(help="Folder of a run, or of a saved model. A saved model needs --data or --table.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the smaller model. [default: RUN-pruned]", show_default=False)
+        Path | None,
+        typer.Option(help="Folder for the smaller model and its report. [default: RUN-pruned]", show_default=False),
     ] = None,
     tolerance: Annotated[
         float, typer.Option(help="Share of what the network explains that pruning may lose, 0 to 1.", min=0, max=1)
@@ -52,7 +53,7 @@ def prune_command(
     epochs: Annotated[
         int,
         typer.Option(
-            help="Epochs of training after each round; 0: no training. For a run of `fasterkan fit`: a fit.",
+            help="Epochs of training after each round; a run of `fasterkan fit` is fitted again instead. 0: neither.",
             min=0,
         ),
     ] = 2,
@@ -66,7 +67,7 @@ def prune_command(
     data_root: Annotated[
         str | None, typer.Option(help="Folder of the data set's files. [default: that of the run]", show_default=False)
     ] = None,
-    rows: Annotated[int, typer.Option(help="Number of training images that measure the importances.", min=10)] = 2000,
+    rows: Annotated[int, typer.Option(help="Number of training images for the importances.", min=10)] = 2000,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model in the folder.")] = False,
 ) -> None:
     """Run `fasterkan prune`."""

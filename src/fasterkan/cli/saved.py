@@ -6,12 +6,15 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from ..data import ImageDataset, train_validation_test
+from ..data import ImageDataset, names, train_validation_test
 from ..models import Pretrained, from_pretrained
 from ..train import RunFolder, RunFolderError, TrainConfig, check_fit
 from .fitted import is_fitted
 
 SPLITS = ("train", "validation", "test")
+DATA_SET = f"Data set: {', '.join(names())}, or a folder of images."
+DATA_ROOT = "Folder with the files of the data set."
+"""Help of the options of `load_with_images`."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -44,8 +44,8 @@ Examples:
   fasterkan train mnist --model kan --model-arg norm=feature
   fasterkan train --resume runs/first
 
-The command writes a folder with config.json, metrics.jsonl (one line for each epoch), model/ and result.json. It also
-has checkpoints/, which are removed at the end.
+The command writes a folder with config.json, metrics.jsonl (one line for each epoch), model/ and result.json. During
+the training, the folder also has checkpoints/.
 """
 
 
@@ -56,12 +56,13 @@ def train_command(
     ] = None,
     recipe_name: Annotated[
         str | None,
-        typer.Option(
-            "--recipe", help=f"Start from the settings of a recipe ({', '.join(RECIPES)}). Other options change them."
-        ),
+        typer.Option("--recipe", help=f"Settings to start from: {', '.join(RECIPES)}. Other options change them."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the run. [default: runs/DATASET-SEED]", show_default=False)
+        Path | None,
+        typer.Option(
+            "--out", help="Folder for the results of the run. [default: runs/DATASET-SEED]", show_default=False
+        ),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a run that is already in the folder.")
@@ -73,7 +74,9 @@ def train_command(
     seeds: Annotated[
         str | None,
         typer.Option(
-            "--seeds", help="Train once for each seed, in one folder, and write a summary.", metavar="INT,..."
+            "--seeds",
+            help="Seeds, such as 0,1,2. Train once for each of them, in one folder, and write a summary.",
+            metavar="INT,...",
         ),
     ] = None,
     tensorboard: Annotated[

@@ -51,12 +51,14 @@ class TrainConfig:
     dataset: str = "mnist"
     """Data set, by name."""
     data_root: str | None = None
-    """Folder with the data set's files. Default: the usual places; if they have none, a download."""
+    """Folder with the files of the data set. Default: $FASTERKAN_DATA, data/ and the cache; if they do not have the
+    files, a download."""
     model: str = "fasterkan"
     """Name of the network, in upper or lower case."""
     layers: tuple[int, ...] = ()
-    """Widths of the network, from the number of pixels to the number of classes. In a network with convolutions: widths
-    of the layers after them. Default: pixels,256,classes; with convolutions: 64,classes."""
+    """Widths of the network, from the number of pixels to the number of classes, such as 784,64,10. In a network with
+    convolutions: only the widths after them, such as 64,10. Default: pixels,256,classes; with convolutions:
+    64,classes."""
     basis: str | None = None
     """Basis: the kind of functions on the edges. Only some models have this choice (kan, reskannet)."""
     basis_args: tuple[tuple[str, Any], ...] = ()
@@ -64,50 +66,52 @@ class TrainConfig:
     model_args: tuple[tuple[str, Any], ...] = ()
     """Any other argument of the model, such as norm=feature; may be given several times."""
     num_grids: int | None = None
-    """Basis functions on each edge."""
+    """Number of basis functions on each edge."""
     grid_min: float | None = None
     """First centre of the basis, in units of the normalised input."""
     grid_max: float | None = None
-    """Last centre of the basis."""
+    """Last centre of the basis, in the same units."""
     inv_denominator: float | Literal["auto"] | None = None
     """1/h, where h is the width of a basis function. "auto" is 1 / (1.2 d), where d is the distance between two
     centres."""
     exponent: float | None = None
-    """p in 1 - |tanh((z - u) / h)|^p."""
+    """p in 1 - |tanh((z - u) / h)|^p, where z is the normalised input and u is a centre."""
     train_grid: bool | None = None
     """Learn the centres."""
     train_inv_denominator: bool | None = None
     """Learn 1/h."""
     norm_gain: float | Literal["auto"] | None = None
-    """Initial gain of the norms. With "auto", gradients keep their size from layer to layer."""
+    """Initial gain of the norms: the factor after the normalisation. With "auto", gradients keep their size from layer
+    to layer."""
     freeze_input_norm: bool = False
-    """Do not train the norm of the first KAN layer. A step then has a third fewer matrix products. In a network with
-    convolutions, this is the first layer after them."""
+    """Do not train the norm of the first KAN layer (in a network with convolutions: of the first layer after them).
+    This layer then needs two matrix products in a step instead of three."""
     optimizer: Literal["adamw", "sgd", "muon"] = "adamw"
-    """Optimiser. "muon" is for the edge weights and the kernels; AdamW then trains the rest."""
+    """Optimiser. With "muon", Muon trains the edge weights and the kernels, and AdamW trains the rest."""
     lr: float = 2e-3
     """Highest learning rate."""
     betas: tuple[float, float] = (0.9, 0.98)
-    """The two decay rates of AdamW. SGD and Muon use the first one as their momentum."""
+    """Decay rates of the two moving averages of AdamW. SGD and Muon use the first one as their momentum."""
     weight_decay: float = 0.05
-    """Decay of the edge weights. Grids, widths, norms and biases do not decay."""
+    """Weight decay of the edge weights and the kernels. Grids, widths, norms and biases have none."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """How the learning rate falls to 0 after the warm-up. With "constant" it does not fall."""
     warmup: float = 0.1
-    """Share of the training in which the learning rate rises from 0."""
+    """Share of the training, at its start, in which the learning rate rises from 0."""
     batch_size: int = 128
-    """Images in a step."""
+    """Number of images in a step."""
     accumulate: int = 1
-    """Number of parts of a batch. The parts go through the network one after the other. This needs less memory. The
+    """Number of parts of a batch. The parts go through the network one after the other, which needs less memory. The
     gradient is the same up to rounding, except in a network with batch norms. There, a part has at least two images."""
     epochs: int = 10
-    """Passes over the training images."""
+    """Number of passes over the training images."""
     label_smoothing: float = 0.0
     """Share of each target that is spread evenly over all classes."""
     clip_grad_norm: float | None = None
-    """Largest norm of the whole gradient. Default: no limit."""
+    """Largest norm of the gradient of all parameters. A larger gradient is scaled down. Default: no limit."""
     ema: float = 0.0
-    """Decay rate of a moving average of the weights. This average is then evaluated and kept. 0: no average."""
+    """Decay rate of a moving average of the weights, such as 0.98. This average is then evaluated and kept. 0: no
+    average."""
     patience: int | None = None
     """Stop after this many epochs without a better validation accuracy. Default: never stop early."""
     shift: float = 0.0
@@ -115,9 +119,9 @@ class TrainConfig:
     rotate: float = 0.0
     """Augmentation: turn each image by up to this many degrees."""
     scale: float = 0.0
-    """Augmentation: stretch each axis by up to this. It is a logarithm: 0.1 is about 10 %."""
+    """Augmentation: stretch or shrink each axis by a factor of up to exp(this). With 0.1, this is about 10 %."""
     shear: float = 0.0
-    """Augmentation: slant each image by up to this many pixels for each row."""
+    """Augmentation: slant each image. Each row moves by up to this many pixels against the row above it."""
     elastic: float = 0.0
     """Augmentation: bend each image smoothly, by up to this many pixels."""
     augment_off: float = 0.15
@@ -135,7 +139,7 @@ class TrainConfig:
     seed: int = 0
     """Seed of everything random: the initial weights, the order of the images, their augmentation and dropout."""
     checkpoint_minutes: float = 5.0
-    """Minutes between two checkpoints. There is also a checkpoint after each epoch and on Ctrl-C."""
+    """Minutes between two checkpoints. There is also a checkpoint after each epoch, and after Ctrl-C."""
     keep_checkpoints: int = 2
     """Number of checkpoints to keep in training. With 0 there are none, and the run cannot be resumed."""
 
