@@ -80,7 +80,7 @@ def bench_table(task: str, name: str = "bench_cpu") -> str:
                 mlps.append(cells)
         else:
             body.append(cells)
-    head = ["", "parameters", "an edge", "forward ms", "step ms", "step / MLP's (p20 to p80)", "MiB", ""]
+    head = ["", "parameters", "per edge", "forward ms", "step ms", "step / MLP's (p20 to p80)", "MiB", ""]
     note = f"{machine['cpu']}, {machine['threads']} threads, {machine['device']}, PyTorch {machine['torch']}; "
     command = (
         f"`fasterkan bench --task {task} --peers PEERS`. The MLP of each cell has the parameters of its first row."
@@ -159,8 +159,8 @@ def bench_losses(name: str = "bench_cpu") -> str:
             if best:
                 faster = ", ".join(f"{n} {row[ratio]['median']:.2f}" for n, row in reversed(best.items()))
                 body.append([task, what, f"{ours['subject']} {ours[ratio]['median']:.2f}", faster])
-    head = ["task", "", "our fastest, by the MLP's time", "faster"]
-    return table(head, body, "Times by that of the MLP of equal parameters in the same cell.")
+    head = ["task", "", "our fastest", "faster"]
+    return table(head, body, "Each time is divided by that of the MLP with equal parameters in the same cell.")
 
 
 def bench_gpu(tasks: dict[str, str]) -> str:
@@ -181,9 +181,7 @@ def bench_gpu(tasks: dict[str, str]) -> str:
                 wrong = ", wrong" if row.get("exactness", {}).get("wrong") else ""
                 line.append(f"{row['step']['median']:.2f} ({row['step_ratio']['median']:.2f}{wrong})")
         body.append(line)
-    note = (
-        f"{machine['device']}, PyTorch {machine['torch']}; step ms (by that of the MLP of equal parameters beside it); "
-    )
+    note = f"{machine['device']}, PyTorch {machine['torch']}; step ms (divided by that of the MLP in its cell); "
     return table(["", *tasks.values()], body, note + "`fasterkan bench --suite gpu --peers PEERS`")
 
 
@@ -197,7 +195,7 @@ def bench_first() -> str:
         ]
         for name in ("FasterKAN", "KAN", "faster-kan", MLP)
     ]
-    note = "ms of a network's first step in a process; the first row of each column also pays for what CUDA loads once."
+    note = "The first row of each column also contains the time for what CUDA loads only once."
     return table(["", *FIRST.values()], body, note)
 
 
@@ -238,7 +236,7 @@ def bench_repeat() -> str:
                 f"{100 * far:+.0f} % ({name})",
             ]
         )
-    head = ["task", "subjects", "median change of step / MLP's", "changed by more than a tenth", "farthest"]
+    head = ["task", "subjects", "median change of step / MLP's", "changed by more than a tenth", "largest change"]
     return table(head, body, "Two runs, one after the other; the second without the three slowest families.")
 
 
@@ -249,8 +247,8 @@ def bench_duration() -> str:
         seconds = {(r["task"], r["family"]): r["cell_seconds"] for r in read(name)[1] if "cell_seconds" in r}
         task, family = max(seconds, key=lambda key: seconds[key])
         parts.append(
-            f"{told} measured {len(seconds)} cells in {sum(seconds.values()) / 60:.0f} minutes; the longest, {task} "
-            f"with {family}, took {max(seconds.values()):.0f} s."
+            f"{told} measured {len(seconds)} cells in {sum(seconds.values()) / 60:.0f} minutes. The longest cell, "
+            f"{task} with {family}, took {max(seconds.values()):.0f} s."
         )
     return " ".join(parts) + "\n"
 
@@ -268,7 +266,7 @@ def bench_readme() -> str:
         body.append([*line, "wrong" if found["mnist", name].get("exactness", {}).get("wrong") else "right"])
     cpu, gpu = read("bench_cpu")[0], read("bench_gpu")[0]
     note = (
-        f"Step ms (by that of the MLP of equal parameters in the same cell), K 8. {cpu['cpu']}, {cpu['threads']} "
+        f"Step ms (divided by that of the MLP of equal parameters beside it), K = 8. {cpu['cpu']}, {cpu['threads']} "
         f"threads, PyTorch {cpu['torch']}; {gpu['device']}, PyTorch {gpu['torch']}; `fasterkan bench`"
     )
     return table(["", *README.values(), "gradients"], body, note)

@@ -38,19 +38,20 @@ def answer(results: Results) -> str:
     near = [f"`{name}` ({ranks[name][0]:.1f})" for name in order[1:] if ranks[name][0] <= high]
     wins = sum(results.best(task) == first for task in results.telling)
     overall = [
-        f"Over {len(results.telling)} tasks `{first}` has the best average place among the {len(order)} bases, "
-        f"{mean:.1f} (single seeds: {low:.1f} to {high:.1f}); it is the best on {wins} of them.",
-        f"Within that range: {', '.join(near)}." if near else "No other basis is within that range.",
+        f"Over {len(results.telling)} tasks, `{first}` has the best average place among the {len(order)} bases: "
+        f"{mean:.1f} (with single seeds {low:.1f} to {high:.1f}). It is the best basis on {wins} of these tasks.",
+        f"Also within that range: {', '.join(near)}." if near else "No other basis is within that range.",
     ]
     if first != DEFAULT:
-        overall.append(f"The default, `{DEFAULT}`, comes {ordinal(order.index(DEFAULT) + 1)}: {ranks[DEFAULT][0]:.1f}.")
+        place = ordinal(order.index(DEFAULT) + 1)
+        overall.append(f"The default, `{DEFAULT}`, is {place}: its average place is {ranks[DEFAULT][0]:.1f}.")
     groups = []
     for group in results.groups:
         best, *near = group_best(results, group)
         errors = results.group_errors(group)
         ratio = errors[EQUAL][0] / errors[best][0]
         level = f", level with {names(near)}" if near else ""
-        groups.append(f"- For {group}: `{best}`{level}. {EQUAL}: {times(ratio)} the error of `{best}`.")
+        groups.append(f"- For {group}: `{best}`{level}. The error of the {EQUAL} is {times(ratio)} that of `{best}`.")
     return "\n\n".join([" ".join(overall), "\n".join(groups), mlp(results)]) + "\n"
 
 
@@ -73,7 +74,7 @@ def mlp(results: Results) -> str:
     over_all = [task for task in results.telling if cells[task][EQUAL].median < cells[task][results.best(task)].median]
     over_default = [task for task in results.telling if cells[task][EQUAL].median < cells[task][DEFAULT].median]
     text = (
-        f"The MLP of as many parameters as `{DEFAULT}` is better than every basis on {listed(over_all)}, "
+        f"The MLP with as many parameters as `{DEFAULT}` is better than every basis on {listed(over_all)}, "
         f"and better than `{DEFAULT}` on {listed(over_default)}. Its average place among the bases would be "
         f"{results.average_place()[EQUAL][0]:.1f}."
     )
@@ -82,7 +83,9 @@ def mlp(results: Results) -> str:
         for own in cells.values()
         if own[EQUAL].step and own[DEFAULT].step
     ]
-    return text + (f" Its step takes {min(ratios):.2f} to {max(ratios):.2f} of `{DEFAULT}`'s time." if ratios else "")
+    if ratios:
+        text += f" Its step takes {min(ratios):.2f} to {max(ratios):.2f} times as long as that of `{DEFAULT}`."
+    return text
 
 
 def listed(tasks: list[str]) -> str:
@@ -96,16 +99,18 @@ def warnings(results: Results) -> str:
     for task in results.tasks:
         good = results.better_than_constant(task)
         bad = [name for name in results.networks if name not in good]
-        always = f"always saying the same ({shown(results, task, results.constant(task))})"
+        constant = f"a constant output (error {shown(results, task, results.constant(task))})"
         if not good:
-            lines.append(f"- {task}: no network is better than {always} in every seed. It is in no average.")
+            lines.append(
+                f"- {task}: no network is better than {constant} in all seeds. The averages leave this task out."
+            )
         elif bad:
-            lines.append(f"- {task}: not better than {always} in every seed: {names(bad)}.")
+            lines.append(f"- {task}: in at least one seed, these are not better than {constant}: {names(bad)}.")
     lines += [
         f"- {task}: {names([name])} diverged in {count} of {len(results.seeds)} seeds."
         for (task, name), count in results.diverged().items()
     ]
-    return "\n".join(lines or ["Every network is better than always saying the same, on every task."]) + "\n"
+    return "\n".join(lines or ["Every network is better than a constant output, on every task."]) + "\n"
 
 
 def best(results: Results) -> Table:
@@ -161,8 +166,8 @@ def losses(results: Results) -> Table:
         if (ours := cells[DEFAULT].step) and (other := cells[first].step):
             cost = times(other["median_ms"] / ours["median_ms"])
         body.append([task, f"{results.ranks(task)[DEFAULT]}", f"`{first}`", times(ratio), level, cost])
-    head = ["task", f"`{DEFAULT}`'s place", "best", f"`{DEFAULT}`'s error by the best's", "within the best's range"]
-    head += [f"the best's step by `{DEFAULT}`'s"]
+    head = ["task", f"place of `{DEFAULT}`", "best basis", f"error of `{DEFAULT}` / error of the best"]
+    head += ["within the range of the best", f"step of the best / step of `{DEFAULT}`"]
     return head, body or [["none", "", "", "", "", ""]], f"`{COMMAND}`"
 
 
@@ -171,7 +176,7 @@ def everything(results: Results) -> str:
     parts = []
     for task, cells in results.cells.items():
         lines = [
-            "| | error, median (min to max) | step ms (p20 to p80) | parameters | functions an edge |",
+            "| | error, median (min to max) | step ms (p20 to p80) | parameters | functions per edge |",
             "| --- | --- | --- | --- | --- |",
         ]
         for name, cell in sorted(cells.items(), key=lambda item: item[1].median):
@@ -183,5 +188,5 @@ def everything(results: Results) -> str:
             line = [names([name]), f"{error} ({low} to {high})", time, f"{cell.parameters:,}", f"{functions or ''}"]
             lines.append("| " + " | ".join(line) + " |")
         constant = shown(results, task, results.constant(task))
-        parts.append(f"### {task}\n\n" + "\n".join(lines) + f"\n\nAlways saying the same: {constant}.\n")
+        parts.append(f"### {task}\n\n" + "\n".join(lines) + f"\n\nA constant output has an error of {constant}.\n")
     return "\n".join(parts)

@@ -53,7 +53,13 @@ def cpu_layer(name: str = "cpu_layer", options: str = "") -> str:
         ]
         for row in rows
     ]
-    head = ["[784, 256, 10], batch 64", "parameters", "step ms (p20 to p80)", "original's step / this", "inference ms"]
+    head = [
+        "[784, 256, 10], batch 64",
+        "parameters",
+        "step ms (p20 to p80)",
+        "step of the original / this step",
+        "inference ms",
+    ]
     return table(head, body, where(machine, f"python benchmarks/cpu_layer.py --original CHECKOUT{options}"))
 
 
@@ -143,8 +149,14 @@ def products() -> str:
         for forms in (("product", "convolution"),)
         for n, c, o in dict.fromkeys(tuple(row["shape"]) for row in rows)
     ]
-    head = ["rows x functions", "y, product, ms", "convolution", "dphi, product, ms", "convolution"]
-    head += ["error of y, product", "convolution"]
+    head = [
+        "rows x functions",
+        "y by product, ms",
+        "y by convolution, ms",
+        "dphi by product, ms",
+        "dphi by convolution, ms",
+    ]
+    head += ["error of y by product", "error of y by convolution"]
     return table(head, body, where(machine, "python benchmarks/products.py"))
 
 
@@ -240,7 +252,7 @@ def basis_properties() -> str:
         for row in rows
     ]
     head = ["basis", "K", "range", "support", "smoothness", "sums to 1"]
-    head += ["condition, uniform z", "condition, z ~ N(0, 1)", "numbers an edge"]
+    head += ["condition, uniform z", "condition, z ~ N(0, 1)", "numbers per edge"]
     note = "At their defaults, in a layer of 64 x 64; condition of the Gram matrix of functions scaled to size 1."
     return table(head, body, f"{note} `python benchmarks/basis_properties.py`")
 
@@ -307,11 +319,11 @@ def rswaf_bspline_layer() -> str:
         ]
         for row in rows
     ]
-    head = ["RSWAFs an edge", "error, median edge", "95th percentile", "worst edge"]
+    head = ["RSWAFs per edge", "error, median edge", "95th percentile", "worst edge"]
     inputs, outputs = rows[0]["layer"]
     note = (
-        f"{rows[0]['edges']:,} edges of [{inputs}, {outputs}], {rows[0]['spline_functions']} cubic B-splines each; the "
-        f"network has {100 * rows[0]['validation_accuracy']:.2f} % on MNIST's validation images. "
+        f"{rows[0]['edges']:,} edges of [{inputs}, {outputs}], {rows[0]['spline_functions']} cubic B-splines each. The "
+        f"accuracy of the network on MNIST's validation images is {100 * rows[0]['validation_accuracy']:.2f} %. "
     )
     return table(head, body, note + "`python studies/rswaf_bspline.py`")
 
@@ -352,7 +364,7 @@ def prune_mnist() -> str:
         speeds = [f"{before[what]['median_ms'] / after[what]['median_ms']:.2f} x" for what in ("forward", "step")]
         lost = [f"{100 * (after[f'{p}_accuracy'] - before[f'{p}_accuracy']):+.2f}" for p in ("validation", "test")]
         left = [f"{100 * after[what] / before[what]:.1f} %" for what in ("edges", "parameters")]
-        body.append(["left, lost in points, times as fast", *left, *lost, *speeds])
+        body.append(["share left, change in points, times as fast", *left, *lost, *speeds])
     head = ["batch 64", "edges", "parameters", "validation", "test", "forward ms", "step ms"]
     return table(head, body, where(machine, "python benchmarks/prune_mnist.py"))
 

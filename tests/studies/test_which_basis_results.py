@@ -102,11 +102,14 @@ def test_a_file_with_a_missing_run(script):
 
 def test_the_answer(results, text):
     said = text.answer(results)
-    assert "Over 2 tasks `RSWAF` has the best average place among the 2 bases, 1.3 (single seeds: 1.0 to 1.5)" in said
-    assert "it is the best on 1 of them. No other basis is within that range." in said
-    assert "- For tables: `RSWAF`, level with `Hat`. MLP like RSWAF: 0.79 times the error of `RSWAF`." in said
+    assert "`RSWAF` has the best average place among the 2 bases: 1.3 (with single seeds 1.0 to 1.5)" in said
+    assert "It is the best basis on 1 of these tasks. No other basis is within that range." in said
+    assert (
+        "- For tables: `RSWAF`, level with `Hat`. The error of the MLP like RSWAF is 0.79 times that of `RSWAF`."
+        in said
+    )
     assert "better than every basis on A, and better than `RSWAF` on A. Its average place" in said
-    assert "would be 2.2. Its step takes 0.50 to 0.50 of `RSWAF`'s time." in said
+    assert "would be 2.2. Its step takes 0.50 to 0.50 times as long as that of `RSWAF`." in said
 
 
 def test_the_answer_when_the_default_is_not_the_best(script, text):
@@ -114,14 +117,14 @@ def test_the_answer_when_the_default_is_not_the_best(script, text):
     renamed = [{**row, "network": swapped.get(row["network"], row["network"])} for row in rows()]
     said = text.answer(script("_which_basis").Results(renamed))
     assert "`Hat` has the best average place" in said
-    assert "The default, `RSWAF`, comes 2nd: 1.7." in said
+    assert "The default, `RSWAF`, is 2nd: its average place is 1.7." in said
     assert "better than every basis on A, and better than `RSWAF` on A." in said
 
 
 def test_warnings(results, text):
     assert text.warnings(results).splitlines() == [
-        "- B: not better than always saying the same (1.1) in every seed: `Hat`.",
-        "- C: no network is better than always saying the same (1) in every seed. It is in no average.",
+        "- B: in at least one seed, these are not better than a constant output (error 1.1): `Hat`.",
+        "- C: no network is better than a constant output (error 1) in all seeds. The averages leave this task out.",
         "- B: `Hat` diverged in 1 of 3 seeds.",
     ]
 
