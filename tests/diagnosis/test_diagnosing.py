@@ -453,7 +453,7 @@ def test_the_table():
         (None, "data", {}, TypeError, "an iterable of batches or an ImageDataset, got str"),
         (None, {"x": 1}, {}, TypeError, "got dict"),
         (None, 3, {}, TypeError, "got int"),
-        (None, torch.tensor(1.0), {}, TypeError, "without dimensions"),
+        (None, torch.tensor(1.0), {}, ValueError, "the same number of rows, got []"),
         (None, ["a"], {}, TypeError, "a batch must be a tensor x, or (x, y) of tensors, got str"),
         (None, [()], {}, TypeError, "got nothing"),
         (None, (normal(4), torch.zeros(3)), {}, ValueError, "the same number of rows, got [4, 16] and [3]"),

@@ -86,13 +86,12 @@ def test_they_can_be_differentiated_by_parameters():
 @pytest.mark.parametrize(
     ("x", "order", "error", "words"),
     [
-        (torch.zeros(2, 2, dtype=torch.int64), 1, TypeError, "floating-point tensor, got torch.int64"),
-        ([0.0, 1.0], 1, TypeError, "got list"),
+        (["0", "1"], 1, TypeError, "derivatives: x must be a tensor or an array of numbers, got list with text"),
         (torch.zeros(2, 2, 2), 1, ValueError, r"x is \[2, 2, 2\]"),
         (torch.zeros(2, 2), 0, ValueError, "order must be at least 1"),
         (torch.zeros(2, 2), 1.5, TypeError, "order must be a whole number"),
     ],
-    ids=["whole-numbers", "list", "three-dimensions", "order-0", "order-1.5"],
+    ids=["text", "three-dimensions", "order-0", "order-1.5"],
 )
 def test_bad_calls(x, order, error, words):
     with pytest.raises(error, match=words):

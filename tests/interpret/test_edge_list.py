@@ -194,7 +194,11 @@ def test_norms_over_a_row_have_no_function_of_one_variable(norm, name, rows):
         (lambda x: fk.edges(fk.KAN([3, 1], norm="feature"), x), RuntimeError, "layer 0 is not calibrated"),
         (lambda x: fk.edges(fk.KAN([3, 1], norm=None, after="batchnorm"), x), ValueError, "after=None"),
         (lambda x: fk.edges(fk.KAN([4, 1], norm=None), x), ValueError, r"X is \[300, 3\], expected \[rows, 4\]"),
-        (lambda x: fk.edges(fk.KAN([3, 1], norm=None), x * float("nan")), ValueError, "300 of 300 rows .* NaN"),
+        (
+            lambda x: fk.edges(fk.KAN([3, 1], norm=None), x * float("nan")),
+            ValueError,
+            "X is nan in row 0, column 0",
+        ),
         (lambda x: fk.edges(fk.KAN([3, 1], norm=None), x[:1]), ValueError, "at least 2"),
         (lambda x: fk.edges(fk.KAN([3, 1], norm=None), ["a"]), TypeError, "tensor or an array of numbers, got list"),
         (lambda x: fk.edges(fk.KAN([3, 1], norm=None), x, x), ValueError, r"y is .*\[300, 3\], expected"),

@@ -86,7 +86,7 @@ def test_the_default_fit_is_the_second_order_one(rows):
     [
         (torch.rand(30, 2), torch.rand(29), {}, ValueError, r"X \[30, 2\] and y \[29, 1\]"),
         (torch.rand(10, 2), torch.rand(10), {}, ValueError, "X has 10 rows, at least 20"),
-        (torch.rand(30, 2), torch.full((30,), float("nan")), {}, ValueError, "NaN or infinity"),
+        (torch.rand(30, 2), torch.full((30,), float("nan")), {}, ValueError, "y is nan in row 0, column 0 and 29 more"),
         ([[1.0], [2.0, 3.0]], torch.rand(2), {}, TypeError, "X must be a tensor or an array of numbers, got list"),
         (torch.rand(30, 2), torch.rand(30), {"shapes": []}, ValueError, "shapes is empty; give at least one"),
         (torch.rand(30, 2), torch.rand(30), {"shapes": [[]]}, ValueError, r"shape \[\] is too short; give inputs"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -58,6 +59,13 @@ SOURCES: dict[str, Callable[[Tensor], Any]] = {
     "generator": lambda x: (rows for rows in x.split(7)),
     "iterator": lambda x: iter(x.split(7)),
     "rows": lambda x: list(x),
+    "numbers": lambda x: x.tolist(),
+    "pair": lambda x: (x, torch.zeros(60)),
+    "pair-of-lists": lambda x: (x.tolist(), [0] * 60),
+    "lists-of-numbers": lambda x: iter([rows.tolist() for rows in x.split(7)]),
+    "backwards": lambda x: x.flip(0).numpy()[::-1],
+    "big-endian": lambda x: x.numpy().astype(">f4"),
+    "empty-mask": lambda x: np.ma.masked_array(x.numpy(), mask=False),
 }
 
 
@@ -210,11 +218,11 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "number": (5, TypeError, "data must be a tensor or an iterable of batches, got int"),
     "text": ("iris", TypeError, "data must be a tensor or an iterable of batches, got str"),
     "mapping": ({"x": torch.zeros(3, 3)}, TypeError, "data must be a tensor or an iterable of batches, got dict"),
-    "numbers": ([[1.0, 2.0, 3.0]], TypeError, "a batch must be a tensor, or a tuple that starts with one, got float"),
+    "texts": (["iris"], TypeError, "a batch must be a tensor, or a tuple that starts with one, got str"),
     "empty-tuple": ([()], TypeError, "a batch must be a tensor, or a tuple that starts with one, got tuple"),
     "mapping-batch": ([{"x": 1}], TypeError, "a batch must be a tensor, or a tuple that starts with one, got dict"),
     "wrong-width": (torch.zeros(5, 4), ValueError, "KANLinear: x has 4 features, in_features is 3"),
-    "whole-numbers": (torch.zeros(5, 3, dtype=torch.int64), TypeError, "x is torch.int64, a floating-point tensor"),
+    "dates": (np.zeros((5, 3), "M8[s]"), TypeError, "calibrate: X must be a tensor or an array of numbers, got dates"),
 }
 
 

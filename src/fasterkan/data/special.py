@@ -9,12 +9,14 @@ import importlib
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, ModuleType
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._arrays import array_of
 from .._check import whole_number
 
 Array = NDArray[np.float64]
@@ -37,16 +39,17 @@ class KnownFunction:
     widths: tuple[int, ...]
     _values: Callable[[Array], Array] = dataclasses.field(repr=False)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return the values [N] at x [N, I] in float64, computed with NumPy or scipy.
+    def __call__(self, x: Any) -> Tensor:
+        """Return the values [N] at x [N, I], a tensor or an array, in float64, computed with NumPy or scipy.
 
         Raises:
             ImportError: the function needs scipy, and scipy is not installed.
             ValueError: x has another number of columns.
         """
+        x = array_of(self.name, "x", x)
         if x.dim() != 2 or x.shape[1] != len(self.domain):
             raise ValueError(f"{self.name}: x must be [N, {len(self.domain)}], got {tuple(x.shape)}")
-        values = self._values(x.detach().cpu().double().numpy().T)
+        values = self._values(x.cpu().double().numpy().T)
         return torch.from_numpy(np.asarray(values, dtype=np.float64)).to(x.device)
 
     def sample(self, rows: int, seed: int = 0) -> tuple[Tensor, Tensor]:

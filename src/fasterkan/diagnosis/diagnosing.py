@@ -31,14 +31,15 @@ def diagnose(
 
     Args:
         model: a layer, a KAN, a FasterKANvolver, or any module that contains KANLinear layers.
-        data: inputs [N, ...] as one tensor; a pair (x, y) of tensors; an iterable of batches, each x or (x, y), such as
-            a DataLoader (an iterator is advanced by the batches that are read); or an ImageDataset. The images are
-            flattened unless the model has convolutions.
-        rows: number of rows to use. From tensors and data sets they are taken at even distances; from an iterable, the
+        data: inputs [N, ...] as one tensor, array, table or list of rows; a pair (x, y) of these; an iterable of
+            batches, each x or (x, y), such as a DataLoader (an iterator is advanced by the batches that are read); or
+            an ImageDataset. The images are flattened unless the model has convolutions. Whole numbers are taken as
+            numbers, except by a model with an `nn.Embedding`.
+        rows: number of rows to use. From arrays and data sets they are taken at even distances; from an iterable, the
             first rows are taken.
         loss: a function loss(output, y) -> scalar, the mean over rows, whose gradients are measured. y is None without
-            targets. Default: cross-entropy for labels, mean squared error for targets with the shape of the outputs,
-            and mean square of the outputs without targets.
+            targets. Default: cross-entropy for labels, mean squared error for targets with the shape of the outputs
+            ([N] for one output), and mean square of the outputs without targets.
 
     Returns:
         A report with one entry per layer and findings with advice. `str(report)` is a table, `report.to_dict()` is for

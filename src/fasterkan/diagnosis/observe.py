@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .._arrays import as_targets
 from ..nn import KANLinear
 from ..nn.feature_norm import FeatureScaling
 
@@ -143,8 +144,9 @@ def _loss(output: Any, y: Tensor | None, loss: Loss | None) -> Tensor:
         raise TypeError(f"diagnose: the model returns {type(output).__name__}, not a tensor; give loss=f(output, y)")
     if y is None:
         return output.square().mean()
+    y = as_targets(y, output)
     if y.is_floating_point() and y.shape == output.shape:
-        return (output - y).square().mean()
+        return (output - y.to(output.dtype)).square().mean()
     if y.is_floating_point() or y.dim() != 1 or output.dim() != 2:
         raise ValueError(
             f"diagnose: no loss for outputs {list(output.shape)} and targets {y.dtype} {list(y.shape)}; "

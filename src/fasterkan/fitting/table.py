@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._arrays import array_of
+from .._arrays import array_of, check_finite, rounded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +47,12 @@ def read_table(net: nn.Module, x: Any, y: Any, weights: Any) -> Table:
     each = torch.ones_like(points[:, 0]) if weights is None else _exact("weights", weights, device)
     if each.shape != (len(points),):
         raise ValueError(f"fit: weights must be one number for each of the {len(points)} rows, got {tuple(each.shape)}")
-    _finite("weights", each.unsqueeze(-1))
+    check_finite("fit", "weights", each)
     if bool((each < 0).any()) or not bool(each.any()):
         raise ValueError("fit: weights must not be negative, and not all 0")
     counting = each > 0
-    _finite("y", targets, counting)
-    table = Table(_rounded("X", points, first.dtype, counting), targets, each / each.max())
+    check_finite("fit", "y", targets, counting)
+    table = Table(rounded("fit", "X", points, first.dtype, counting).double(), targets, each / each.max())
     return _fits(net, table if bool(counting.all()) else table.rows(counting.nonzero().squeeze(-1)))
 
 
@@ -62,7 +62,7 @@ def points_of(name: str, x: Any, device: torch.device, dtype: torch.dtype = torc
     Raises:
         TypeError, ValueError: as in `read_table`.
     """
-    return _rounded(name, _rows(name, x, device), dtype)
+    return rounded("fit", name, _rows(name, x, device), dtype).double()
 
 
 def _rows(name: str, x: Any, device: torch.device) -> Tensor:
@@ -75,28 +75,8 @@ def _rows(name: str, x: Any, device: torch.device) -> Tensor:
     return points
 
 
-def _rounded(name: str, points: Tensor, dtype: torch.dtype, counting: Tensor | None = None) -> Tensor:
-    _finite(name, points, counting)
-    rounded = points.to(dtype).double()
-    _finite(f"{name} in {dtype}", rounded, counting)
-    return rounded
-
-
 def _exact(name: str, values: Any, device: torch.device) -> Tensor:
     return array_of("fit", name, values).to(device, torch.float64)
-
-
-def _finite(name: str, values: Tensor, counting: Tensor | None = None) -> None:
-    """Raise ValueError for the first number that is not finite, in the rows `counting` (None: in all rows)."""
-    infinite = ~torch.isfinite(values)
-    bad = (infinite if counting is None else infinite & counting.unsqueeze(-1)).nonzero()
-    if len(bad):
-        row, column = bad[0].tolist()
-        place = f"row {row}" if name == "weights" else f"row {row}, column {column}"
-        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-        raise ValueError(
-            f"fit: {name} is {float(values[row, column])} in {place}{more} (counted from 0); remove or fill such rows"
-        )
 
 
 def _fits(net: nn.Module, table: Table) -> Table:

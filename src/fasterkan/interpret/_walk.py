@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._arrays import array_of
+from .._arrays import array_of, rounded
 from ..models import KAN
 from ..nn import FeatureScaling, KANLinear
 
@@ -60,15 +60,12 @@ def rows_of(caller: str, net: nn.Module, X: Any) -> Tensor:
             rows.
     """
     layer = layers_of(caller, net)[0]
-    x = array_of(caller, "X", X).to(layer.weight.device, layer.weight.dtype)
+    x = array_of(caller, "X", X).to(layer.weight.device)
     if x.dim() != 2 or x.shape[1] != layer.input_width:
         raise ValueError(f"{caller}: X is {list(x.shape)}, expected [rows, {layer.input_width}]")
     if len(x) < 2:
         raise ValueError(f"{caller}: X has {len(x)} rows, at least 2 are needed")
-    if not bool(torch.isfinite(x).all()):
-        bad = int((~torch.isfinite(x)).any(1).sum())
-        raise ValueError(f"{caller}: {bad} of {len(x)} rows of X hold NaN or infinity; remove them first")
-    return x
+    return rounded(caller, "X", x, layer.weight.dtype)
 
 
 @contextlib.contextmanager

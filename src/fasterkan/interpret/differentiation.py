@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._arrays import input_of
 from .._check import whole_number
 from ._walk import as_evaluated
 
 
-def derivatives(net: nn.Module, x: Tensor, order: int = 1) -> Tensor:
+def derivatives(net: nn.Module, x: Any, order: int = 1) -> Tensor:
     """Return all partial derivatives of one order, d^k y_o / dx_i dx_j ..., exact up to rounding.
 
     They are computed by nested differentiation (`torch.func`), not by finite differences: first reverse mode if the
@@ -22,15 +23,16 @@ def derivatives(net: nn.Module, x: Tensor, order: int = 1) -> Tensor:
 
     Args:
         net: maps [..., I] to [..., O], each row independently: a KAN, a KANLinear, or another module.
-        x: points, [N, I], or one point [I]; float64 for a float64 network.
+        x: points, [N, I], or one point [I]: a tensor, an array, a table or lists of numbers. They are rounded to the
+            network's dtype.
         order: k, at least 1.
 
     Returns:
         [N, O, I] for order 1 (the Jacobian), [N, O, I, I] for order 2 (the Hessian), [N, O, I, ..., I] with k times I
-        for order k. For one point there is no N. The dtype is that of x.
+        for order k. For one point there is no N. The dtype is that of the network.
 
     Raises:
-        TypeError, ValueError: x is not a floating-point tensor [N, I] or [I], or the order is below 1.
+        TypeError, ValueError: x does not hold numbers [N, I] or [I], or the order is below 1.
 
     Source: nesting of forward over reverse mode, as in Griewank and Walther, Evaluating Derivatives (2008).
 
@@ -40,10 +42,7 @@ def derivatives(net: nn.Module, x: Tensor, order: int = 1) -> Tensor:
         (torch.Size([5, 2, 3]), torch.Size([2, 3, 3]))
     """
     order = whole_number("derivatives", "order", order, 1)
-    if not isinstance(x, Tensor):
-        raise TypeError(f"derivatives: x must be a floating-point tensor, got {type(x).__name__}")
-    if not x.is_floating_point():
-        raise TypeError(f"derivatives: x must be a floating-point tensor, got {x.dtype}")
+    x = input_of("derivatives", "x", x, net, graph=True)
     if x.dim() not in (1, 2):
         raise ValueError(f"derivatives: x is {list(x.shape)}, expected points [N, I] or one point [I]")
     with as_evaluated(net):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from .._arrays import array_of
 from ..nn import KANLinear
 from ..nn.edge_functions import panel, panel_weights
 
@@ -52,9 +54,12 @@ class Edge:
     band: Tensor | None
     function: EdgeFunction = dataclasses.field(repr=False)
 
-    def __call__(self, x: Tensor | float) -> Tensor:
-        """Return f(x) for x of any shape, in units of the edge's input: float64, differentiable."""
-        return self.function(x if isinstance(x, Tensor) else torch.tensor(x, dtype=torch.float64))
+    def __call__(self, x: Any) -> Tensor:
+        """Return f(x) for a tensor, an array or numbers of any shape, in units of the edge's input: float64.
+
+        It is differentiable with respect to a tensor.
+        """
+        return self.function(array_of("Edge", "x", x, graph=True))
 
     @property
     def name(self) -> str:

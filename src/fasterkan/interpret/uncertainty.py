@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._arrays import array_of
+from .._arrays import array_of, as_targets, check_finite
 from ..nn import KANLinear
 from ..nn.edge_functions import panel, panel_weights, points_of_x
 from ._walk import Step, as_evaluated, one_variable, rows_of, walk
@@ -71,15 +71,12 @@ def targets_of(caller: str, y: Any, outputs: Tensor) -> Tensor:
     Raises:
         TypeError, ValueError: y does not hold finite numbers, or has another shape.
     """
-    found = array_of(caller, "y", y).to(outputs.device)
-    if found.dim() == 1 and outputs.shape[1] == 1:
-        found = found.unsqueeze(1)
+    found = as_targets(array_of(caller, "y", y).to(outputs.device), outputs)
     if not found.is_floating_point() or found.shape != outputs.shape:
         raise ValueError(
             f"{caller}: y is {found.dtype} {list(found.shape)}, expected floating-point {list(outputs.shape)}"
         )
-    if not bool(torch.isfinite(found).all()):
-        raise ValueError(f"{caller}: y holds NaN or infinity; remove such rows first")
+    check_finite(caller, "y", found)
     return found.double()
 
 

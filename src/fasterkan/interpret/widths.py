@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._arrays import array_of
+from .._arrays import array_of, check_finite
 from .._check import real_number
 from ..bases import Basis, BSpline
 from ..fitting import fit as second_order
@@ -156,6 +156,6 @@ def _table(X: Any, y: Any) -> tuple[Tensor, Tensor]:
         raise ValueError(f"auto_width: X {list(x.shape)} and y {list(target.shape)} must be [N, I] and [N] or [N, O]")
     if len(x) < LEAST:
         raise ValueError(f"auto_width: X has {len(x)} rows, at least {LEAST} are needed")
-    if not bool(torch.isfinite(x).all() and torch.isfinite(target).all()):
-        raise ValueError("auto_width: X or y holds NaN or infinity; remove such rows first")
+    for name, part in (("X", x), ("y", target)):
+        check_finite("auto_width", name, part)
     return x, target

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .._arrays import array_of, input_of, is_array, is_pair, parts_of
 from .edge_functions import exact_tensors, range_of_z, spread_over
 from .feature_norm import FeatureScaling
 from .layer import KANLayer
@@ -73,9 +73,11 @@ def calibrate(model: nn.Module, data: Tensor | Iterable[Any]) -> dict[str, float
 
     Args:
         model: a layer, a KAN, or any module that contains such layers.
-        data: rows [..., I] as one tensor or array, or an iterable of batches. A batch is a tensor or array, or a tuple
-            or list that starts with one. The data is read once for each layer. Empty and non-finite batches are
-            skipped. In a distributed run every rank gives its own data: at least one batch, which may be empty.
+        data: rows [..., I] as one tensor, array, table or list of rows; a pair (X, y), of which only X is used; or an
+            iterable of batches. A batch is a tensor or array, or a tuple or list that starts with one. Whole numbers
+            are taken as numbers, except by a model with an `nn.Embedding`. The data is read once for each layer. Empty
+            and non-finite batches are skipped.
+            In a distributed run every rank gives its own data: at least one batch, which may be empty.
 
     Returns:
         For each layer that was calibrated before: its name, and the relative RMS error between its old and new
@@ -193,22 +195,28 @@ def _calibrated(model: nn.Module, caller: str) -> list[KANLayer]:
 
 def _batches(data: Any) -> Iterable[Any]:
     """The data as batches that can be read several times."""
-    if isinstance(data, Tensor | np.ndarray):
+    if not isinstance(data, tuple) and is_array(data):
         return [data]
+    if is_pair(data) and _is_table_with_targets(*data):
+        return [data[0]]
     if isinstance(data, str | Mapping) or not isinstance(data, Iterable):
         raise TypeError(f"calibrate: data must be a tensor or an iterable of batches, got {type(data).__name__}")
     return list(data) if isinstance(data, Iterator) else data
 
 
-def _rows(batch: Any, like: Tensor) -> Tensor:
-    """The input of a batch, on the device and in the dtype of `like`; integers (for an embedding) keep their dtype."""
-    first = batch[0] if isinstance(batch, list | tuple) and batch else batch
-    if not isinstance(first, Tensor | np.ndarray):
-        raise TypeError(
-            f"calibrate: a batch must be a tensor, or a tuple that starts with one, got {type(first).__name__}"
-        )
-    x = torch.as_tensor(first)
-    return x.to(like.device, like.dtype) if x.is_floating_point() else x.to(like.device)
+def _is_table_with_targets(x: Any, y: Any) -> bool:
+    """Whether y, with as many rows as x and rows of another shape, cannot be a second batch."""
+    rows, targets = (array_of("calibrate", name, part).shape for name, part in (("X", x), ("y", y)))
+    return bool(rows and targets) and rows[0] == targets[0] and rows[1:] != targets[1:]
+
+
+def _rows(batch: Any, model: nn.Module) -> Tensor:
+    """The input of a batch, for the model."""
+    parts = parts_of(batch)
+    if not parts or not is_array(parts[0]):
+        got = type(parts[0] if parts else batch).__name__
+        raise TypeError(f"calibrate: a batch must be a tensor, or a tuple that starts with one, got {got}")
+    return input_of("calibrate", "X", parts[0], model)
 
 
 def _gather(model: nn.Module, pending: dict[str, KANLayer], batches: Iterable[Any]) -> str:
@@ -227,11 +235,10 @@ def _gather(model: nn.Module, pending: dict[str, KANLayer], batches: Iterable[An
     for layer in pending.values():
         _norm(layer).statistics.reset()
     handles = [_norm(layer).register_forward_pre_hook(hook(name)) for name, layer in pending.items()]
-    like = next(model.parameters())
     try:
         for batch in batches:
             with torch.no_grad(), torch.compiler.set_stance("force_eager"), contextlib.suppress(_StatisticsGathered):
-                model(_rows(batch, like))
+                model(_rows(batch, model))
     finally:
         for handle in handles:
             handle.remove()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from .._arrays import input_of
 from .._check import real_number, whole_number
 from ..bases import Basis
 from .edge_functions import OUTSIDE, behind_norm, exact_tensors, nodes, relative_error
@@ -32,7 +33,7 @@ class GridCare(nn.Module):
     new parameters, and so does `update_grid` if the basis learns its grid: make new optimisers after them.
     """
 
-    def update_grid(self, x: Tensor, mix: float = 0.02, margin: float = 0.01) -> float:
+    def update_grid(self, x: Any, mix: float = 0.02, margin: float = 0.01) -> float:
         """Move the grid of every layer to where the data is, keeping the functions on the edges.
 
         The new grid of a feature is mix * uniform + (1 - mix) * quantiles of z = norm(x). Both go from end to end of
@@ -41,7 +42,7 @@ class GridCare(nn.Module):
         layer. If a basis has no grid, an error is raised before any grid is moved.
 
         Args:
-            x: inputs [..., I]; rows with NaN or infinity are left out.
+            x: inputs [..., I]: a tensor, an array, a table or lists of numbers; rows with NaN or infinity are left out.
             mix: share of the uniform grid, from 0 to 1 (grid_eps in pykan).
             margin: distance of the ends from the data, as a fraction of its range.
 
@@ -58,6 +59,7 @@ class GridCare(nn.Module):
         if real_number("update_grid", "margin", margin) < 0:
             raise ValueError(f"update_grid: margin must not be negative, got {margin}")
         pending = _layers(self, "update_grid")
+        x = input_of("update_grid", "x", x, self)
         for layer in pending:
             tensors = layer.basis_tensors()
             if (grid := layer.basis.grid_of(tensors)) is None:
@@ -96,14 +98,14 @@ class GridCare(nn.Module):
             layer.set_functions(basis, tensors, weight)
         return max(error for *_, error in made)
 
-    def fit_to(self, other: EdgeLayer, x: Tensor | None = None) -> float:
+    def fit_to(self, other: EdgeLayer, x: Any = None) -> float:
         """Give this layer the functions of `other` (layers only); see `fasterkan.nn.transfer.fit_layer`."""
         if not isinstance(self, EdgeLayer) or not isinstance(other, EdgeLayer):
             raise TypeError(
                 f"fit_to: a KANLinear takes the functions of a KANLinear, got {type(self).__name__} and "
                 f"{type(other).__name__}; for models use each pair of zip(a.kan_layers(), b.kan_layers())"
             )
-        return fit_layer(self, other, x)
+        return fit_layer(self, other, None if x is None else input_of("fit_to", "x", x, self))
 
 
 def _layers(model: nn.Module, caller: str) -> list[EdgeLayer]:

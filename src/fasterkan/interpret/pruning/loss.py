@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..._arrays import array_of
+from ..._arrays import array_of, as_targets
 from ..._check import positive_number
 from ...fitting.losses import spread
 from ..uncertainty import targets_of
@@ -83,6 +83,8 @@ def targets(caller: str, y: Any, outputs: Tensor, loss: Loss) -> Tensor:
     found = array_of(caller, "y", y).to(outputs.device)
     if loss in ("squared", "huber", "logistic"):
         found = found.double()
+    elif loss == "auto":
+        found = as_targets(found, outputs)
     if found.is_floating_point():
         if loss == "error":
             raise ValueError(f'{caller}: loss="error" is the share of wrong labels, y holds {found.dtype} numbers')
