@@ -240,3 +240,21 @@ def test_saved_networks_come_back(tmp_path) -> None:
 def test_bad_arguments(arguments: dict, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         Wavelet(**arguments)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_the_width_has_the_sign_bit_of_the_scale(dtype):
+    basis = Wavelet("dog", min_scale=0.25)
+    tiny = torch.finfo(dtype).tiny
+    scale = torch.tensor(
+        [0.0, -0.0, tiny, -tiny, 0.1, -0.1, 0.25, -0.25, 7.0, -7.0, torch.inf, -torch.inf, torch.nan], dtype=dtype
+    ).requires_grad_()
+    width = basis._width(scale)
+    s, m = scale.detach(), 0.25
+    size = torch.where(s.abs() < m, (s.double() ** 2 + m * m) / (2 * m), s.abs().double())
+    expected = torch.copysign(size, s.double()).to(dtype)
+    torch.testing.assert_close(width.detach(), expected, rtol=4 * torch.finfo(dtype).eps, atol=0, equal_nan=True)
+    assert torch.signbit(width.detach()[:-1]).tolist() == torch.signbit(s[:-1]).tolist()
+    width[:10].sum().backward()
+    slope = (s[:10].abs() / m).clamp(max=1)
+    torch.testing.assert_close(scale.grad[:10], slope, rtol=4 * torch.finfo(dtype).eps, atol=0)

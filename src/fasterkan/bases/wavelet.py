@@ -160,7 +160,9 @@ class Wavelet(_Ranged):
         size, floor = scale.abs(), self.min_scale
         low = size < floor
         inner = torch.where(low, size, floor)
-        return torch.where(low, (inner * inner + floor * floor) / (2 * floor), size).copysign(scale)
+        width = torch.where(low, ((inner / floor).square() + 1) * (floor / 2), size)
+        negative = (scale < 0) | (1 / scale < 0)  # also for -0.0; ONNX has no operation for the sign bit
+        return torch.where(negative, -width, width)
 
     def _finite(self, z: Tensor) -> Tensor:
         """z or t, limited so that the square of u does not overflow; psi is 0 at the limits, and NaN stays."""

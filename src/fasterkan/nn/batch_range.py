@@ -49,7 +49,8 @@ class BatchScaling(nn.Module):
         x = at_least_float32(x)
         if not x.numel():
             return x
-        low, high = x.amin(), x.amax()
+        every = tuple(range(x.dim()))  # ONNX has no minimum without dimensions
+        low, high = x.amin(every), x.amax(every)
         half = high / 2 - low / 2  # halves first: high - low may overflow
         constant = half == 0
         z = (x - (high / 2 + low / 2)) / torch.where(constant, torch.ones_like(half), half)

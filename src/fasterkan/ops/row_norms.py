@@ -47,6 +47,8 @@ def _fused(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, center: b
     scaled, shape, eps = x * PRESCALE, (x.shape[-1],), eps * PRESCALE**2
     if center:
         return torch.layer_norm(scaled, shape, weight, bias, eps)
+    if torch.compiler.is_exporting():  # the ONNX exporter takes constants below 1e-8, like the scaled eps, for 0
+        return x * torch.rsqrt(scaled.square().mean(-1, keepdim=True) * PRESCALE**-2 + eps / PRESCALE**2) * weight
     return F.rms_norm(scaled, shape, weight, eps)
 
 
