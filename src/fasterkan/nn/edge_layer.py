@@ -13,6 +13,7 @@ from .._check import whole_number
 from ..bases import RSWAF, Basis
 from .after import After, build_after
 from .base_branch import Base, BaseInput, named_base, resolve_base
+from .called import MustBeCalled
 from .init import base_weight_std, draw_weights
 from .layer import KANLayer
 from .layer_spec import LayerSpec
@@ -71,6 +72,7 @@ class EdgeLayer(KANLayer):
         self.output_names: tuple[str, ...] | None = None
         self.path: str = "auto"
         self.xavier_gain: float | None = None
+        self.must_be_called = MustBeCalled()
         self.reset_parameters(generator)
 
     @classmethod
@@ -217,6 +219,12 @@ class EdgeLayer(KANLayer):
             name = "in_features" if self.kept_inputs is None else "input_width"
             raise ValueError(f"KANLinear: x has {got}, {name} is {self.input_width} (x is {tuple(x.shape)})")
         self._check_dtype(x)
+
+    def __repr__(self) -> str:
+        shown = object.__new__(type(self))
+        parts = {name: part for name, part in self.named_children() if not isinstance(part, MustBeCalled)}
+        shown.__dict__.update(self.__dict__, _modules=parts)
+        return nn.Module.__repr__(shown)
 
     def extra_repr(self) -> str:
         base = "" if self.base is None else f", base={getattr(self.base, '__name__', self.base)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -32,8 +33,8 @@ class KANLinear(EdgeLayer, Calibratable, GridCare):
         device, dtype: of all tensors, as in `nn.Linear`.
         generator: draws the weights; default torch's global one.
 
-    Shapes: x [..., I] -> y [..., O], with any leading shape, also an empty one. Under autocast y has the dtype of
-        autocast.
+    Shapes: x [..., I] -> y [..., O], with any leading shape, also an empty one; x may be a nested tensor. Under
+        autocast y has the dtype of autocast.
 
     Attributes:
         weight: W [O, I, K]; base_weight: V [O, I] or None; bias: b [O] or None; the basis' tensors by their names
@@ -61,6 +62,8 @@ class KANLinear(EdgeLayer, Calibratable, GridCare):
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        if getattr(x, "is_nested", False):
+            return self._of_nested(x)
         self.check_input(x)
         x = self.selected(x)
         if self.training:
@@ -71,6 +74,14 @@ class KANLinear(EdgeLayer, Calibratable, GridCare):
             base_weight = self.base_weight if self.mask is None else self.base_weight * self.mask
             y = y + F.linear(self.base(seen), base_weight)
         return y if self.after is None else self.after(y)
+
+    def _of_nested(self, x: Tensor) -> Tensor:
+        """The outputs for a nested tensor, which `nn.TransformerEncoder` makes of a padded batch."""
+        parts = x.unbind()  # each [..., I]
+        y = self(torch.cat([part.reshape(-1, part.shape[-1]) for part in parts]))  # [N, O]
+        each = y.split([part[..., 0].numel() for part in parts])
+        made = [rows.reshape(*part.shape[:-1], -1) for rows, part in zip(each, parts, strict=True)]
+        return torch.nested.as_nested_tensor(made, layout=x.layout)
 
     def which_path(self, x: Tensor) -> tuple[str, str]:
         """Return the name of the path that would compute this layer for x, and the reason; nothing is computed.
