@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import torch
 import torch.autograd.forward_ad as forward_ad
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 
 def transform_is_active() -> bool:
@@ -35,3 +38,17 @@ def private_backend() -> str:
 def lerp_all_(starts: list[Tensor], ends: list[Tensor], weight: float) -> None:
     """Move each start towards its end by `weight`, in place and in one call."""
     torch._foreach_lerp_(starts, ends, weight)
+
+
+def hooked_tensors(module: nn.Module) -> dict[str, str]:
+    """Return the tensors that a hook computes before each forward, as {name: class of the hook}.
+
+    These hooks are the older `torch.nn.utils.weight_norm` and `spectral_norm`, and those of `torch.nn.utils.prune`.
+    """
+    found = {}
+    for hook in module._forward_pre_hooks.values():
+        if isinstance(hook, WeightNorm | SpectralNorm):
+            found[hook.name] = type(hook).__name__
+        elif isinstance(hook, BasePruningMethod):
+            found[hook._tensor_name] = type(hook).__name__
+    return found

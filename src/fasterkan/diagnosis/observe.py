@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from .._arrays import as_targets
 from ..nn import KANLinear
@@ -75,16 +76,17 @@ def _one_batch(model: nn.Module, x: Tensor, y: Tensor | None, found: Observation
     x = x.detach().clone()
     x = x.requires_grad_(x.is_floating_point()).clone()  # not a leaf, so that the model may change it in place
     handles = [handle for name, seen in found.seen.items() for handle in _hooks(name, seen, found, len(x), tensors)]
-    try:
-        output = model(x)
-    except _Stop:
-        return 0.0
-    finally:
-        for handle in handles:
-            handle.remove()
-    value = _loss(output, y, loss)
-    if value.requires_grad:
-        _gradients(value, tensors, found, len(x))
+    with parametrize.cached():  # a parametrised weight is then the same tensor in the forward and in `_gradients`
+        try:
+            output = model(x)
+        except _Stop:
+            return 0.0
+        finally:
+            for handle in handles:
+                handle.remove()
+        value = _loss(output, y, loss)
+        if value.requires_grad:
+            _gradients(value, tensors, found, len(x))
     return float(value.detach()) * len(x)
 
 

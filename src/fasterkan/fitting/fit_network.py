@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from .._check import positive_number, real_number, whole_number
+from ..nn import KANLayer
+from ..nn.computed import check_not_computed, check_not_shared
 from .candidates import Task
 from .flat import FlatNet
 from .grids import Grids, resolve_grids, take_over
@@ -26,6 +28,7 @@ from .split import split_rows
 from .table import Table, check_inputs, points_of, read_table
 
 
+@torch.inference_mode(False)
 def fit(
     net: nn.Module,
     X: Any = None,
@@ -97,7 +100,8 @@ def fit(
         TypeError, ValueError: a table holds NaN or infinity (row and column are named), shapes do not match, an
             argument lies outside its domain, the network's outputs are not finite, its dtype cannot hold the fitted
             numbers, or the residuals do not depend on the net. The network is then unchanged.
-        RuntimeError: a feature norm is not calibrated, and there are no points to calibrate it.
+        RuntimeError: a feature norm is not calibrated, and there are no points to calibrate it; a tensor of net is
+            computed by a parametrisation or a hook, or is sharded; a weight or grid belongs to two layers.
 
     Source: Levenberg (1944), Marquardt (1963); grids from coarse to fine as in Liu et al., KAN (arXiv 2404.19756).
 
@@ -156,6 +160,9 @@ def _plan(
         raise TypeError(f"fit: net must be a torch module such as fk.KAN([2, 5, 1]), got {type(net).__name__}")
     if not any(p.requires_grad for p in net.parameters()):
         raise ValueError(f"fit: {type(net).__name__} has no parameter to learn")
+    check_not_computed("fit", net)
+    layers = [module for module in net.modules() if isinstance(module, KANLayer)]
+    check_not_shared("fit", net, {layer: ("weight", *layer.basis_tensors()) for layer in layers})
     strength: float | None
     if isinstance(smoothness, str):
         if smoothness != "auto":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from ..nn.computed import plain_copy
 from ..nn.edge_functions import chunks, edge_values, moments, panel_weights, sum_rows
 from ._walk import Step
 
@@ -102,7 +102,7 @@ def of_moderate_size(steps: list[Step]) -> list[Step]:
     if last.y.dtype != torch.float64 or not bool(((size > _MODERATE) | (size < 1 / _MODERATE) & (size > 0)).any()):
         return steps
     shrink = torch.exp2(-size.log2().round()).where(size > 0, 1)
-    layer = copy.deepcopy(last.layer)
+    layer = plain_copy(last.layer)
     for tensor in (layer.weight, layer.base_weight, layer.bias):
         if tensor is not None:
             tensor.mul_(shrink.view(-1, *[1] * (tensor.dim() - 1)))

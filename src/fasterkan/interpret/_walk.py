@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .._arrays import array_of, rounded
 from ..models import KAN
 from ..nn import FeatureScaling, KANLinear
+from ..nn.computed import check_readable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +31,7 @@ def layers_of(caller: str, net: nn.Module) -> list[KANLinear]:
     Raises:
         TypeError: net is not a KAN or a KANLinear, or it has its own forward.
         ValueError: a layer has `after`, so its nodes are not the sums of their edges.
+        RuntimeError: a hook computes a weight before each forward, or a weight is sharded.
     """
     if not isinstance(net, KAN | KANLinear):
         raise TypeError(
@@ -44,6 +46,7 @@ def layers_of(caller: str, net: nn.Module) -> list[KANLinear]:
                 "left out; keep the forward of KAN and KANLinear, put the rest into a module around the network, and "
                 "give only the KAN, with its features and targets"
             )
+    check_readable(caller, net)
     if (odd := next((n for n, layer in enumerate(layers) if layer.after is not None), None)) is not None:
         raise ValueError(
             f"{caller}: {layers[odd].after} follows layer {odd}, so its nodes are not sums of their edges; make the "

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..nn.computed import check_not_computed
+
 NUM_FEATURES = 256
 SMALLEST_IMAGE = 16  # smallest s with (s // 2 // 2 - 2) // 2 >= 1, the size after three poolings and one edge
 
@@ -23,6 +25,7 @@ class ConvFeatures(nn.Module):
         generator: draws the weights; default torch's global one.
     """
 
+    @torch.inference_mode(False)
     def __init__(
         self,
         in_channels: int,
@@ -47,6 +50,7 @@ class ConvFeatures(nn.Module):
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw weights and biases from U(-b, b), b = fan_in^-1/2; norms and attention are identities at the start."""
+        check_not_computed("reset_parameters", self)
         for module in self.modules():
             if isinstance(module, _Conv2d | _Linear):
                 bound = module.weight[0].numel() ** -0.5

@@ -13,6 +13,7 @@ from .._check import whole_number
 from ..bases.powers import Powers
 from ..nn.after import build_after, split_after
 from ..nn.base_branch import Base, base_name
+from ..nn.computed import check_not_computed
 from ._features import _Conv2d
 from ._image_model import _ImageModel
 from ._images import as_images, check_outputs, height_width
@@ -69,6 +70,7 @@ class KANvolver(_ImageModel):
         torch.Size([5, 10])
     """
 
+    @torch.inference_mode(False)
     def __init__(
         self,
         layers_hidden: Sequence[int],
@@ -114,6 +116,7 @@ class KANvolver(_ImageModel):
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw weights as `nn.Conv2d` and `nn.Linear` do, U(-b, b) with b = fan_in^-1/2, and reset the batch norms."""
+        check_not_computed("reset_parameters", self)
         for conv in (self.features.conv1, self.features.conv2):
             like_linear_(conv.weight, conv.bias, conv.weight[0].numel(), generator)
         for layer in self.head.kan_layers():

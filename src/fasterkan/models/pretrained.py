@@ -19,6 +19,7 @@ from .._files import sha256_of, write_atomically
 from .._version import __version__
 from ..bases._base import register
 from ..nn import KANLinear
+from ..nn.computed import check_plain
 
 T = TypeVar("T")
 CONFIG, WEIGHTS, FORMAT = "config.json", "model.safetensors", 2
@@ -68,9 +69,12 @@ class Pretrained(nn.Module):
         Raises:
             ValueError: the model holds NaN or infinity, has a function without a name for the file, or cannot be made
                 again from its `to_config`.
+            RuntimeError: a tensor is computed (by a parametrisation or a hook), is sharded, or belongs to two modules:
+                `config.json` cannot say so.
             OSError: the folder cannot be written; its files are then unchanged.
         """
         folder = Path(folder)
+        check_plain("save_pretrained", self)
         state = {name: tensor.detach().contiguous().cpu() for name, tensor in self.state_dict().items()}
         if bad := [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]:
             raise ValueError(f"save_pretrained: {', '.join(bad)} hold NaN or infinity; nothing was written")
@@ -119,6 +123,7 @@ class Pretrained(nn.Module):
 P = TypeVar("P", bound=Pretrained)
 
 
+@torch.inference_mode(False)
 def from_pretrained(folder: str | Path, *, device: torch.device | str = "cpu") -> Pretrained:
     """Return the model of any class that `save_pretrained` wrote into `folder`, on `device`, in eval mode.
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .base_branch import BASES
+from .computed import check_not_computed
 
 _NORMS = ("layernorm", "batchnorm")
 
@@ -43,6 +44,7 @@ class After(nn.Module):
 
     def reset_parameters(self) -> None:
         """Reset the norm: gain 1, bias 0, and no running statistics."""
+        check_not_computed("reset_parameters", self.norm)
         self.norm.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:

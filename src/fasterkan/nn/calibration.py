@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from .._arrays import array_of, input_of, is_array, is_pair, parts_of
+from .computed import check_not_shared
 from .edge_functions import exact_tensors, range_of_z, spread_over
 from .feature_norm import FeatureScaling
 from .layer import KANLayer
+from .writing import check_writable
 
 
 class _StatisticsGathered(BaseException):
@@ -43,6 +45,8 @@ class Calibratable(nn.Module):
             norm.set_status(calibrated=norm.calibrated, frozen=False)
             norm.updates_left = norm.description.updates
 
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def fold(self) -> None:
         """Move the centres and scales of the feature norms into the basis' tensors, in place and exactly.
 
@@ -50,7 +54,8 @@ class Calibratable(nn.Module):
 
         Raises:
             ValueError: there is no feature norm, the basis cannot absorb it, or the base branch takes z.
-            RuntimeError: a norm is not calibrated yet.
+            RuntimeError: a norm is not calibrated yet; a tensor of a basis is computed and does not take the new
+                values, or belongs to two layers. No layer is then changed.
         """
         moved = []
         for layer in _calibrated(self, "fold"):
@@ -61,11 +66,16 @@ class Calibratable(nn.Module):
                 )
             norm, tensors = _norm(layer), layer.basis_tensors(torch.float64)
             moved.append((layer, *layer.basis.fold(tensors, norm.center.double(), norm.scale.double())))
+        check_not_shared("fold", self, {layer: layer.basis_tensors() for layer, *_ in moved})
+        for layer, basis, tensors in moved:
+            layer.check_functions(basis, tensors, layer.weight)
         for layer, basis, tensors in moved:  # only after no layer was refused
             layer.set_functions(basis, tensors, layer.weight)
             layer.norm = None
 
 
+@torch.inference_mode(False)
+@torch.no_grad()
 def calibrate(model: nn.Module, data: Tensor | Iterable[Any]) -> dict[str, float]:
     """Set the centre and scale of every feature norm in `model`, in the order in which the data reaches them.
 
@@ -86,8 +96,11 @@ def calibrate(model: nn.Module, data: Tensor | Iterable[Any]) -> dict[str, float
     Raises:
         TypeError: the data, or one of its batches, has another type.
         ValueError: there is no feature norm, or the data holds no finite row.
+        RuntimeError: a layer was calibrated before, and its weight is computed and cannot be refitted, or belongs to
+            two layers. Nothing is then changed.
     """
     pending = _required(model, "calibrate")
+    _check_writable("calibrate", model, {n: layer for n, layer in pending.items() if _norm(layer).calibrated})
     batches = _batches(data)
     errors: dict[str, float] = {}
     was_training = {m: m.training for m in model.modules()}
@@ -112,6 +125,8 @@ def calibrate(model: nn.Module, data: Tensor | Iterable[Any]) -> dict[str, float
     return errors
 
 
+@torch.inference_mode(False)
+@torch.no_grad()
 def update_norms(model: nn.Module) -> dict[str, float]:
     """Move the feature norms to the statistics of the training data since the last call, keeping the functions.
 
@@ -123,12 +138,15 @@ def update_norms(model: nn.Module) -> dict[str, float]:
 
     Returns:
         For each layer name, the relative RMS error between its old and new functions.
+
+    Raises:
+        RuntimeError: a weight is computed and cannot be refitted, or belongs to two layers. Nothing is then changed.
     """
+    moving = {n: m for n, m in _layers(model).items() if _norm(m).calibrated and not _norm(m).frozen}
+    _check_writable("update_norms", model, moving)
     errors = {}
-    for name, layer in _layers(model).items():
+    for name, layer in moving.items():
         norm = _norm(layer)
-        if norm.frozen or not norm.calibrated:
-            continue
         norm.statistics.all_reduce()
         if norm.updates_left > 0 and (error := move_norm(layer)) is not None:
             errors[name] = error
@@ -157,6 +175,14 @@ def move_norm(layer: KANLayer) -> float | None:
     weight, error = layer.basis.refit(tensors, flat, (x - center) * scale, layer.basis, tensors, new_z)
     layer.set_functions(layer.basis, tensors, layer.with_edge_weights(weight.view(edges.shape)))
     return error
+
+
+def _check_writable(caller: str, model: nn.Module, layers: Mapping[str, KANLayer]) -> None:
+    """Raise RuntimeError if the functions of one of the layers cannot be refitted."""
+    changed = {m: ("weight", *(m.basis_tensors() if m.basis.per_edge else ())) for m in layers.values()}
+    check_not_shared(caller, model, changed)
+    for where, layer in layers.items():
+        check_writable(caller, where, layer, changed[layer])
 
 
 def _followed(layer: KANLayer, center: Tensor, scale: Tensor) -> dict[str, Tensor] | None:

@@ -19,6 +19,7 @@ from .layer import KANLayer
 from .norm import Norm, start_of
 from .padding import PaddingMode, per_dimension, resolve_padding
 from .pixel_norm import build_pixel_norm
+from .writing import check_writable, draw, write
 
 
 class _KANConv(KANLayer, Calibratable):
@@ -73,13 +74,14 @@ class _KANConv(KANLayer, Calibratable):
             raise TypeError(f"{name}: dtype must be a floating-point dtype, got {dtype}")
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         shape = (self.out_channels, self.in_channels // self.groups)
-        self.weight = nn.Parameter(torch.empty(*self.weight_shape(basis.num_basis), **factory))
-        self.base = resolve_base(base)
-        base_weight = None if self.base is None else nn.Parameter(torch.empty(*shape, *self.kernel_size, **factory))
-        self.register_parameter("base_weight", base_weight)
-        self.register_parameter("bias", nn.Parameter(torch.empty(self.out_channels, **factory)) if bias else None)
-        self._start_basis(basis, **factory)
-        self.norm = build_pixel_norm(name, norm, self.in_channels, self.groups, basis, **factory)
+        with torch.inference_mode(False):  # else the tensors could never be trained
+            self.weight = nn.Parameter(torch.empty(*self.weight_shape(basis.num_basis), **factory))
+            self.base = resolve_base(base)
+            base_weight = None if self.base is None else nn.Parameter(torch.empty(*shape, *self.kernel_size, **factory))
+            self.register_parameter("base_weight", base_weight)
+            self.register_parameter("bias", nn.Parameter(torch.empty(self.out_channels, **factory)) if bias else None)
+            self._start_basis(basis, **factory)
+            self.norm = build_pixel_norm(name, norm, self.in_channels, self.groups, basis, **factory)
         self.path: str = "auto"
         self.reset_parameters(generator)
 
@@ -90,21 +92,24 @@ class _KANConv(KANLayer, Calibratable):
         return self.out_channels, self.in_channels // self.groups, num_basis, *self.kernel_size
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw W and V so that y has variance 1, set b to 0, and reset the basis' tensors to their initial values."""
-        start = self.basis.init(self.in_channels, self.out_channels, self.weight.device, self.weight.dtype)
-        with torch.no_grad():
-            for name, tensor in start.items():
-                getattr(self, name).copy_(tensor)
+        """Draw W and V so that y has variance 1, set b to 0, and reset the basis' tensors to their initial values.
+
+        Raises:
+            RuntimeError: a tensor is computed and does not take new values; nothing is then changed.
+        """
+        check_writable("reset_parameters", "", self, self.tensor_names(), shards=True)
+        write(self, self.basis.init(self.in_channels, self.out_channels, self.weight.device, self.weight.dtype))
         taps = math.prod(self.kernel_size)
         fan = self.in_channels // self.groups * taps
         share = 1.0 if self.base is None else 0.5**0.5
         z = start_of(self.norm, self.basis)
-        draw_weights(self.weight, self.basis, fan, z, share=share, dim=2, generator=generator)
+        options: dict[str, Any] = {"share": share, "dim": 2, "generator": generator}
+        draw(self, "weight", lambda w: draw_weights(w, self.basis, fan, z, **options))
         if self.base is not None and self.base_weight is not None:
             std = share * base_weight_std(self.base, self.in_channels) * (self.in_channels / fan) ** 0.5
-            nn.init.normal_(self.base_weight, std=std, generator=generator)
+            draw(self, "base_weight", lambda w: nn.init.normal_(w, std=std, generator=generator))
         if self.bias is not None:
-            nn.init.zeros_(self.bias)
+            draw(self, "bias", nn.init.zeros_)
 
     def edge_weights(self) -> Tensor:
         """Return the weight as [O / groups, *kernel, C, K]."""

@@ -18,6 +18,7 @@ from .init import base_weight_std, draw_weights
 from .layer import KANLayer
 from .layer_spec import LayerSpec
 from .norm import Norm, build_norm, described, start_of
+from .writing import check_not_lost, check_writable, draw, write
 
 L = TypeVar("L", bound="EdgeLayer")
 
@@ -57,14 +58,15 @@ class EdgeLayer(KANLayer):
             raise ValueError(f'KANLinear: base_input must be "x" or "z", got {base_input!r}')
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         shape = (self.out_features, self.in_features)
-        self.weight = nn.Parameter(torch.empty(*shape, basis.num_basis, **factory))
-        self.base, self.base_input = resolve_base(base), base_input
-        has_base = self.base is not None
-        self.register_parameter("base_weight", nn.Parameter(torch.empty(*shape, **factory)) if has_base else None)
-        self.register_parameter("bias", nn.Parameter(torch.empty(self.out_features, **factory)) if bias else None)
-        self._start_basis(basis, **factory)
-        self.norm = build_norm(norm, self.in_features, basis, **factory)
-        self.after: After | None = build_after(after, self.out_features, **factory)
+        with torch.inference_mode(False):  # else the tensors could never be trained
+            self.weight = nn.Parameter(torch.empty(*shape, basis.num_basis, **factory))
+            self.base, self.base_input = resolve_base(base), base_input
+            has_base = self.base is not None
+            self.register_parameter("base_weight", nn.Parameter(torch.empty(*shape, **factory)) if has_base else None)
+            self.register_parameter("bias", nn.Parameter(torch.empty(self.out_features, **factory)) if bias else None)
+            self._start_basis(basis, **factory)
+            self.norm = build_norm(norm, self.in_features, basis, **factory)
+            self.after: After | None = build_after(after, self.out_features, **factory)
         self.register_buffer("mask", None)
         self.register_buffer("kept_inputs", None, persistent=False)
         self.input_width = self.in_features
@@ -97,7 +99,8 @@ class EdgeLayer(KANLayer):
         if spec.kept_inputs is not None:
             layer.take_inputs(spec.kept_inputs, spec.in_features if spec.input_width is None else spec.input_width)
         if spec.mask:
-            layer.mask = torch.ones(spec.out_features, spec.in_features, dtype=torch.bool, device=device)
+            with torch.inference_mode(False):
+                layer.mask = torch.ones(spec.out_features, spec.in_features, dtype=torch.bool, device=device)
         layer.input_names, layer.output_names = spec.input_names, spec.output_names
         return layer
 
@@ -128,22 +131,26 @@ class EdgeLayer(KANLayer):
         return self.out_features, self.in_features, num_basis
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw W and V so that y has variance 1, set b to 0, and reset the basis' tensors to their initial values."""
-        start = self.basis.init(self.in_features, self.out_features, self.weight.device, self.weight.dtype)
-        with torch.no_grad():
-            for name, tensor in start.items():
-                getattr(self, name).copy_(tensor)
+        """Draw W and V so that y has variance 1, set b to 0, and reset the basis' tensors to their initial values.
+
+        Raises:
+            RuntimeError: a tensor is computed and does not take new values; nothing is then changed.
+        """
+        check_writable("reset_parameters", "", self, self.tensor_names(), shards=True)
+        write(self, self.basis.init(self.in_features, self.out_features, self.weight.device, self.weight.dtype))
         share = 1.0 if self.base is None else 0.5**0.5
         if self.xavier_gain is None:
+            options: dict[str, Any] = {"share": share, "generator": generator}
             z = start_of(self.norm, self.basis)
-            draw_weights(self.weight, self.basis, self.in_features, z, share=share, generator=generator)
+            draw(self, "weight", lambda w: draw_weights(w, self.basis, self.in_features, z, **options))
         else:
-            nn.init.xavier_uniform_(self.weight.flatten(1), self.xavier_gain, generator)
+            gain = self.xavier_gain
+            draw(self, "weight", lambda w: nn.init.xavier_uniform_(w.flatten(1), gain, generator))
         if self.base is not None and self.base_weight is not None:
             std = share * base_weight_std(self.base, self.in_features)
-            nn.init.normal_(self.base_weight, std=std, generator=generator)
+            draw(self, "base_weight", lambda w: nn.init.normal_(w, std=std, generator=generator))
         if self.bias is not None:
-            nn.init.zeros_(self.bias)
+            draw(self, "bias", nn.init.zeros_)
         self.set_mask(self.mask)
 
     def set_mask(self, mask: Tensor | None) -> None:
@@ -157,6 +164,7 @@ class EdgeLayer(KANLayer):
 
         Raises:
             TypeError, ValueError: the mask is not a boolean tensor, or has another shape.
+            RuntimeError: a weight is computed and does not take the zeros; nothing is then changed.
         """
         if mask is None:
             self.mask = None
@@ -168,11 +176,14 @@ class EdgeLayer(KANLayer):
             raise TypeError(f"KANLinear.set_mask: mask must be a tensor of booleans, got {mask.dtype}")
         if mask.shape != shape:
             raise ValueError(f"KANLinear.set_mask: mask is {tuple(mask.shape)}, expected [O, I] = {shape}")
-        self.mask = mask.to(self.weight.device, copy=True)
-        with torch.no_grad():
-            self.weight.mul_(self.mask.unsqueeze(-1))
+        check_not_lost("set_mask", "", self, self.tensor_names())
+        with torch.inference_mode(False), torch.no_grad():
+            found = mask.to(self.weight.device, copy=True)
+            masked = {"weight": self.weight * found.unsqueeze(-1)}
             if self.base_weight is not None:
-                self.base_weight.mul_(self.mask)
+                masked["base_weight"] = self.base_weight * found
+            write(self, masked)
+            self.mask = found
 
     def take_inputs(self, columns: Tensor | Sequence[int], width: int) -> None:
         """Let the layer use only some columns of x; x then has `width` columns.
@@ -192,7 +203,8 @@ class EdgeLayer(KANLayer):
             )
         device = "cpu" if self.weight.is_meta else self.weight.device  # the columns of a meta layer are known
         every = width == self.in_features
-        self.kept_inputs = None if every else torch.tensor(found, dtype=torch.int64, device=device)
+        with torch.inference_mode(False):
+            self.kept_inputs = None if every else torch.tensor(found, dtype=torch.int64, device=device)
         self.input_width = width
 
     def set_names(self, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None) -> None:

@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from .._arrays import input_of
 from .._check import real_number, whole_number
 from ..bases import Basis
+from .computed import check_not_shared, check_readable
 from .edge_functions import OUTSIDE, behind_norm, exact_tensors, nodes, relative_error
 from .edge_layer import EdgeLayer
 from .moved_grid import moved_grid
 from .transfer import fit_layer
+from .writing import check_writable
 
 _FILL = 1e-3
 """Total importance of the old functions between the data points, relative to the importance of the data."""
@@ -33,6 +35,8 @@ class GridCare(nn.Module):
     new parameters, and so does `update_grid` if the basis learns its grid: make new optimisers after them.
     """
 
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def update_grid(self, x: Any, mix: float = 0.02, margin: float = 0.01) -> float:
         """Move the grid of every layer to where the data is, keeping the functions on the edges.
 
@@ -52,13 +56,16 @@ class GridCare(nn.Module):
         Raises:
             ValueError: x has no finite row, `mix` or `margin` lies outside its domain, a basis has no grid, the model
                 has no KANLinear, or x does not reach every layer.
-            RuntimeError: a feature norm is not calibrated yet.
+            RuntimeError: a feature norm is not calibrated yet; a weight or grid is computed (weight norm, pruning), is
+                sharded or belongs to two layers, so that it cannot be replaced. No layer is then changed.
         """
         if not 0 <= real_number("update_grid", "mix", mix) <= 1:
             raise ValueError(f"update_grid: mix must lie between 0 (quantiles) and 1 (uniform), got {mix}")
         if real_number("update_grid", "margin", margin) < 0:
             raise ValueError(f"update_grid: margin must not be negative, got {margin}")
         pending = _layers(self, "update_grid")
+        for where, layer in _named(self).items():
+            check_writable("update_grid", where, layer, ("weight", *layer.basis_tensors()))
         x = input_of("update_grid", "x", x, self)
         for layer in pending:
             tensors = layer.basis_tensors()
@@ -73,6 +80,8 @@ class GridCare(nn.Module):
             errors.append(_move(layer, inputs, mix, margin))
         return max(errors)
 
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def refine(self, num: int) -> float:
         """Replace the basis of every layer by a finer one of its family, keeping the functions on the edges.
 
@@ -90,10 +99,14 @@ class GridCare(nn.Module):
         Raises:
             ValueError: there would be fewer functions than now, the family cannot be refined, or the model has no
                 KANLinear.
+            RuntimeError: a weight or grid is computed and does not take the new values, is sharded or belongs to two
+                layers. No layer is then changed.
         """
         count = whole_number("refine", "num", num, 1)
         layers = _layers(self, "refine")
         made = [_refined(layer, count) for layer in layers]  # all layers, before the first one is changed
+        for layer, (basis, tensors, weight, _) in zip(layers, made, strict=True):
+            layer.check_functions(basis, tensors, weight)
         for layer, (basis, tensors, weight, _) in zip(layers, made, strict=True):
             layer.set_functions(basis, tensors, weight)
         return max(error for *_, error in made)
@@ -109,10 +122,17 @@ class GridCare(nn.Module):
 
 
 def _layers(model: nn.Module, caller: str) -> list[EdgeLayer]:
-    layers = [m for m in model.modules() if isinstance(m, EdgeLayer)]
+    """The layers of a model whose functions can be read and changed."""
+    layers = list(_named(model).values())
     if not layers:
         raise ValueError(f"{caller}: {type(model).__name__} has no KANLinear layer")
+    check_readable(caller, model)
+    check_not_shared(caller, model, {layer: ("weight", *layer.basis_tensors()) for layer in layers})
     return layers
+
+
+def _named(model: nn.Module) -> dict[str, EdgeLayer]:
+    return {name: m for name, m in model.named_modules() if isinstance(m, EdgeLayer)}
 
 
 def _first_reached(model: nn.Module, pending: list[EdgeLayer], x: Tensor) -> tuple[EdgeLayer, Tensor]:

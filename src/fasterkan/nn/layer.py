@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from ..bases import Basis
 from ..ops import autocast_dtype
 from .base_branch import BaseInput
+from .computed import computed_tensors
 from .feature_norm import FeatureScaling
+from .writing import Commit, planned, type_name
 
 
 class KANLayer(nn.Module):
@@ -40,13 +42,20 @@ class KANLayer(nn.Module):
     def weight_shape(self, num_basis: int) -> tuple[int, ...]:
         """Return the shape of the weight for K functions."""
 
+    def tensor_names(self) -> tuple[str, ...]:
+        """Return the names of the layer's own tensors that a change of its functions may write."""
+        own = ("weight", "base_weight", "bias", *self._basis_keys)
+        return tuple(name for name in own if getattr(self, name, None) is not None)
+
+    @torch.inference_mode(False)
     @torch.no_grad()
     def set_functions(self, basis: Basis, tensors: Mapping[str, Tensor], weight: Tensor) -> None:
         """Replace the basis, its tensors and the weight together; all changes of a layer's functions use this method.
 
         The layer stores copies, on its device and in its dtype. A parameter that keeps its shape is overwritten in
         place, so optimisers can continue with it. Otherwise the parameter is new, and frozen if the old one was frozen;
-        then make a new optimiser.
+        then make a new optimiser. A parametrised tensor (`torch.nn.utils.parametrize`) is written through its
+        parametrisation, if what is read back is what was written.
 
         Args:
             basis: the new description.
@@ -55,32 +64,52 @@ class KANLayer(nn.Module):
 
         Raises:
             ValueError: the tensors or the weight do not fit the basis or the layer. The layer is then unchanged.
+            RuntimeError: a tensor is computed, sharded or plain, and does not take the new values. The layer is then
+                unchanged.
         """
-        self._check_functions(basis, tensors, weight)
+        writes = self.check_functions(basis, tensors, weight)
         device, dtype = self.weight.device, self.weight.dtype
         frozen = {name for name in self._basis_keys if not getattr(self, name).requires_grad}
         frozen &= set(self.basis.trainable)
-        old = {name: getattr(self, name) for name in self._basis_keys}
-        for name in self._basis_keys:
+        old = {name: getattr(self, name) for name in self._basis_keys if name not in writes}
+        for name in old:
             delattr(self, name)
         for name, tensor in tensors.items():
+            if name in writes:
+                continue
             before, value = old.get(name), tensor.detach().to(device, dtype)
             learned = name in basis.trainable
-            if before is not None and before.shape == value.shape and isinstance(before, nn.Parameter) == learned:
+            kept = before is not None and before.shape == value.shape and not before.is_inference()
+            if before is not None and kept and isinstance(before, nn.Parameter) == learned:
                 made = before.copy_(value)
             else:
                 made = value.clone()
             self._register(name, made, learned=learned, frozen=name in frozen)
         self.basis, self._basis_keys = basis, tuple(tensors)
-        if weight.shape == self.weight.shape:
-            self.weight.copy_(weight)
-        else:
-            made = weight.detach().to(device, dtype, copy=True)
-            self.weight = nn.Parameter(made, requires_grad=self.weight.requires_grad)
+        for commit in writes.values():
+            commit()
 
-    def _check_functions(self, basis: Basis, tensors: Mapping[str, Tensor], weight: Tensor) -> None:
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def check_functions(self, basis: Basis, tensors: Mapping[str, Tensor], weight: Tensor) -> dict[str, Commit]:
+        """Raise an error if `set_functions` would; return the functions that write the weight and computed tensors."""
+        self._check_shapes(basis, tensors, weight)
+        computed = computed_tensors(self, self.tensor_names())
+        writes = {}
+        for name in self._basis_keys:
+            if (found := computed.get(name)) is None:
+                continue
+            if found.kind != "parametrisation":
+                raise found.refusal(type_name(self))
+            if name not in tensors or (name in basis.trainable) != (name in self.basis.trainable):
+                raise found.refusal(type_name(self), why=f", and {basis} does not have it in this form")
+            writes[name] = planned(self, name, tensors[name])
+        writes["weight"] = planned(self, "weight", weight)
+        return writes
+
+    def _check_shapes(self, basis: Basis, tensors: Mapping[str, Tensor], weight: Tensor) -> None:
         """Raise ValueError if the layer cannot use these functions."""
-        name = type(self).__name__
+        name = type_name(self)
         expected = {key: t.shape for key, t in basis.init(*self.widths(), device="meta").items()}
         got = {key: t.shape for key, t in tensors.items()}
         if expected != got:
@@ -89,6 +118,11 @@ class KANLayer(nn.Module):
         if tuple(weight.shape) != (shape := self.weight_shape(basis.num_basis)):
             raise ValueError(f"{name}: the weight is {tuple(weight.shape)}, {basis} needs {shape}")
         self._check_names(basis, set(tensors) - set(self._basis_keys))
+        if tuple(self.weight.shape) != (own := self.weight_shape(self.basis.num_basis)):
+            raise RuntimeError(
+                f"{name}: its own weight is {tuple(self.weight.shape)} not {own}, as in a sharded model; do this "
+                "with the whole model"
+            )
 
     def _check_names(self, basis: Basis, names: Iterable[str]) -> None:
         """Raise ValueError if the layer already has an attribute with the name of a tensor."""

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from .._check import real_number
+from .computed import parameters_behind
 from .layer import KANLayer
 from .row_norm import RowNorm
 
@@ -49,7 +50,7 @@ def param_groups(
             raise ValueError(f"param_groups: {name} must not be negative, got {value}")
     basis = {id(p) for m in model.modules() if isinstance(m, KANLayer) for p in _basis_parameters(m)}
     norms = {id(p) for m in model.modules() if isinstance(m, _NORMS) for p in m.parameters(recurse=False)}
-    fine = {} if lr is None else {id(m.weight): k for m in model.modules() if (k := _fine_grid(m))}
+    fine = {} if lr is None else _fine_weights(model)
     sizes = sorted(set(fine.values()))
     groups: dict[str, list[nn.Parameter]] = {"weights": [], **{_name(k): [] for k in sizes}, "basis": [], "other": []}
     for parameter in model.parameters():
@@ -72,6 +73,12 @@ def param_groups(
     ]
 
 
+def _fine_weights(model: nn.Module) -> dict[int, int]:
+    """K by the id of each parameter of edge weights on a fine grid; also those behind a parametrisation."""
+    layers = [(m, k) for m in model.modules() if isinstance(m, KANLayer) and (k := _fine_grid(m))]
+    return {id(p): k for layer, k in layers for p in parameters_behind(layer, "weight")}
+
+
 def _fine_grid(module: nn.Module) -> int:
     """K of a layer of ordered functions if it is above _COARSE; else 0."""
     if not isinstance(module, KANLayer) or module.basis.num_basis <= _COARSE:
@@ -84,4 +91,4 @@ def _name(count: int) -> str:
 
 
 def _basis_parameters(layer: KANLayer) -> list[nn.Parameter]:
-    return [p for name, p in layer.named_parameters(recurse=False) if name in layer.basis.trainable]
+    return [p for name in layer.basis.trainable for p in parameters_behind(layer, name)]

@@ -13,6 +13,7 @@ from .._check import positive_number, whole_number
 from ..bases import Basis
 from ..ops import at_least_float32, row_norm
 from .init import Distribution, critical_gain
+from .writing import check_writable, draw
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,9 +132,10 @@ class RowNorm(nn.Module):
 
     def reset_parameters(self) -> None:
         """Set the weight to the initial gain and the bias to 0."""
-        nn.init.constant_(self.weight, self.gain)
+        check_writable("reset_parameters", "", self, ("weight", "bias"), shards=True)
+        draw(self, "weight", lambda weight: nn.init.constant_(weight, self.gain))
         if self.bias is not None:
-            nn.init.zeros_(self.bias)
+            draw(self, "bias", nn.init.zeros_)
 
     def start(self, basis: Basis) -> Distribution:
         """Return the distribution of z at initialisation."""

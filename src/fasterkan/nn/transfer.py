@@ -5,12 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .computed import check_plain, check_readable
 from .edge_functions import OUTSIDE, before_norm, behind_norm, exact_tensors, nodes, relative_error
 from .edge_layer import EdgeLayer
 from .feature_norm import FeatureScaling
 from .row_norm import RowNorm
+from .writing import planned
 
 
+@torch.inference_mode(False)
+@torch.no_grad()
 def fit_layer(layer: EdgeLayer, other: EdgeLayer, x: Tensor | None = None) -> float:
     """Give `layer` the functions of `other` by least squares in float64; base weights, bias and mask are copied.
 
@@ -29,7 +33,8 @@ def fit_layer(layer: EdgeLayer, other: EdgeLayer, x: Tensor | None = None) -> fl
     Raises:
         ValueError: widths, norms, base branches or `after` differ; `other` has a bias and `layer` has none; x has no
             finite row.
-        RuntimeError: a feature norm is not calibrated yet.
+        RuntimeError: a feature norm is not calibrated yet; a tensor of `layer` is computed and does not take the new
+            values. The layer is then unchanged.
     """
     _check(layer, other)
     mine, theirs = exact_tensors(layer), exact_tensors(other)
@@ -47,17 +52,30 @@ def fit_layer(layer: EdgeLayer, other: EdgeLayer, x: Tensor | None = None) -> fl
     weight = other.weight.to(layer.weight.dtype)
     found, _ = other.basis.refit(theirs, weight, z, layer.basis, mine, own, importance)
     error = relative_error((other.basis, theirs, weight, z[:inside]), (layer.basis, mine, found, own[:inside]))
+    if other.mask is not None:
+        found = found * other.mask.unsqueeze(-1).to(found.device)
+    layer.check_functions(layer.basis, layer.basis_tensors(), found)
+    copies = [planned(layer, name, value) for name, value in _linear_parts(layer, other).items()]
     layer.set_functions(layer.basis, layer.basis_tensors(), found)
+    for copy in copies:
+        copy()
     layer.set_mask(other.mask)
-    with torch.no_grad():
-        for name in ("base_weight", "bias"):
-            if (target := getattr(layer, name)) is not None:
-                source = getattr(other, name)
-                target.zero_() if source is None else target.copy_(source)
     for name in ("base", "after") + (("norm",) if row else ()):
         if isinstance(module := getattr(layer, name), nn.Module):
             module.load_state_dict(getattr(other, name).state_dict())
     return error
+
+
+def _linear_parts(layer: EdgeLayer, other: EdgeLayer) -> dict[str, Tensor]:
+    """The base weight and the bias that `layer` takes from `other`; 0 where it has none."""
+    found = {}
+    for name in ("base_weight", "bias"):
+        if (target := getattr(layer, name)) is not None:
+            source = getattr(other, name)
+            found[name] = torch.zeros_like(target) if source is None else source
+    if other.mask is not None and "base_weight" in found:
+        found["base_weight"] = found["base_weight"] * other.mask.to(found["base_weight"].device)
+    return found
 
 
 def _scaled(layer: EdgeLayer, x: Tensor) -> Tensor:
@@ -69,6 +87,11 @@ def _scaled(layer: EdgeLayer, x: Tensor) -> Tensor:
 
 def _check(layer: EdgeLayer, other: EdgeLayer) -> None:
     """Raise an error if `layer` cannot take the functions of `other`."""
+    for a in (layer, other):
+        check_readable("fit_to", a)
+        for name in ("norm", "base", "after"):
+            if isinstance(module := getattr(a, name), nn.Module):
+                check_plain(f"fit_to ({name})", module)
     widths = [(a.in_features, a.out_features) for a in (layer, other)]
     if widths[0] != widths[1]:
         raise ValueError(f"fit_to: this layer is {widths[0]} wide (inputs, outputs), the other {widths[1]}")

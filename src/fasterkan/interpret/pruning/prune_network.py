@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..._check import real_number, whole_number
 from ...models import KAN
+from ...nn.computed import check_not_computed
 from .._walk import as_evaluated, layers_of, rows_of
 from .compact import with_biases
 from .loss import Loss, allowance, check_loss, constant, criterion_of, hold_out, is_of_numbers, targets
@@ -22,6 +23,7 @@ _RATIO = 0.7
 """Share of the edges that a round with a refit keeps."""
 
 
+@torch.inference_mode(False)
 def prune(
     net: KAN,
     X: Tensor,
@@ -93,6 +95,8 @@ def prune(
 
     Raises:
         TypeError, ValueError: net, X or y cannot be used, or an argument is outside its domain.
+        RuntimeError: a hook computes a weight before each forward, or a norm is parametrised. (Parametrised weights
+            are read; the smaller network has plain weights.)
 
     Source: replacing by the mean and testing on held-out rows is the classical sensitivity analysis of networks (Moody
     and Utans, 1992); the final prediction error is Akaike's (1969); pruning by scores of nodes and edges as in Liu et
@@ -106,7 +110,9 @@ def prune(
     """
     if not isinstance(net, KAN):
         raise TypeError(f"prune: net must be a KAN, got {type(net).__name__}")
-    layers_of("prune", net)
+    for layer in layers_of("prune", net):
+        if layer.norm is not None:
+            check_not_computed("prune (norm)", layer.norm)
     for name, number in (("tolerance", tolerance), ("keep", keep)):
         if not 0 <= real_number("prune", name, number) <= 1:
             raise ValueError(f"prune: {name} must be within 0 ... 1, got {number}")
