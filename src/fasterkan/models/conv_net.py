@@ -58,6 +58,7 @@ class ResKANNet(_ImageModel):
         torch.Size([5, 10])
     """
 
+    @torch.inference_mode(False)
     def __init__(
         self,
         layers_hidden: Sequence[int],

@@ -39,6 +39,7 @@ class MLP(Pretrained):
 
     activation: Base
 
+    @torch.inference_mode(False)
     def __init__(
         self,
         layers_hidden: Sequence[int],

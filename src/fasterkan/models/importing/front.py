@@ -31,6 +31,7 @@ IMPORTERS: dict[str, Callable[..., KAN | FasterKANvolver | KANvolver]] = {
 _NAME = "import_checkpoint"
 
 
+@torch.inference_mode(False)
 def import_checkpoint(
     path: str | Path,
     source: str = "faster-kan",
