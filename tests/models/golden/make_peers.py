@@ -196,7 +196,7 @@ ORIGINALS: dict[str, tuple[str, str, Maker, dict[str, dict[str, Any]]]] = {
     ),
 }
 KEPT_INPUTS = [0, 2]
-"""Those that pykan's prune_input leaves where the file's name says so; it then writes its base function as an object."""
+"""What prune_input leaves where the name of a file says so; pykan then writes its base function as an object."""
 
 
 def load(checkout: Path, file: str) -> Any:

@@ -69,7 +69,8 @@ def test_what_is_imported(tmp_path: Path) -> None:
     assert (pruned.base, pruned.bias) == (None, False)
     assert not pruned.layers[0].weight[2, 1].any()
     assert int((pruned.layers[0].weight != 0).any(-1).sum()) == 11
-    assert "!!python/object:torch.nn.modules.activation.SiLU" in peers.read("pykan-4-3-1-inputs-cut").about["config.yml"]
+    config = peers.read("pykan-4-3-1-inputs-cut").about["config.yml"]
+    assert "!!python/object:torch.nn.modules.activation.SiLU" in config
     cut = import_checkpoint(written("pykan-4-3-1-inputs-cut", tmp_path / "d"), "pykan")
     assert (cut.layers_hidden, cut.base) == ((2, 3, 1), "silu")
 

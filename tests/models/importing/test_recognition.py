@@ -65,7 +65,7 @@ def test_a_state_dict_of_this_package_is_named(net: nn.Module, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("prefix", ["kan.", "model.head_2."])
-@pytest.mark.parametrize(("source", "name"), [FILES[0], ("efficient-kan", "efficient-12-7-5")], ids=["fast", "efficient"])
+@pytest.mark.parametrize(("source", "name"), [FILES[0], FILES[2]], ids=["fast", "efficient"])
 def test_a_network_inside_a_larger_model_is_named_with_its_prefix(
     prefix: str, source: str, name: str, tmp_path: Path
 ) -> None:
