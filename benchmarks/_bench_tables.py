@@ -266,8 +266,9 @@ def bench_readme() -> str:
         body.append([*line, "wrong" if found["mnist", name].get("exactness", {}).get("wrong") else "right"])
     cpu, gpu = read("bench_cpu")[0], read("bench_gpu")[0]
     note = (
-        f"Step ms (divided by that of the MLP of equal parameters beside it), K = 8. {cpu['cpu']}, {cpu['threads']} "
-        f"threads, PyTorch {cpu['torch']}; {gpu['device']}, PyTorch {gpu['torch']}; `fasterkan bench`"
+        "Step ms (divided by that of the MLP of equal parameters beside it), 8 functions per edge. "
+        f"{cpu['cpu']}, {cpu['threads']} threads, PyTorch {cpu['torch']}; "
+        f"{gpu['device']}, PyTorch {gpu['torch']}; `fasterkan bench`"
     )
     return table(["", *README.values(), "gradients"], body, note)
 
