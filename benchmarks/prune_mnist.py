@@ -30,7 +30,7 @@ SEEDS, BATCH = (0, 1, 2), 64
 def prune(run: Path, words: list[str]) -> tuple[Path, float]:
     """Call the program; return the folder of the smaller network and the time it took."""
     folder = run.resolve().with_name(f"{run.name}-pruned")
-    command = [sys.executable, "-m", "fasterkan.cli", "prune", str(run), "--out", str(folder), "--overwrite", *words]
+    command = [sys.executable, "-m", "fasterkan", "prune", str(run), "--out", str(folder), "--overwrite", *words]
     start = time.perf_counter()
     subprocess.run(command, check=True)
     return folder, time.perf_counter() - start

@@ -83,7 +83,7 @@ def test_help_shows_commands_examples_and_exit_codes(call):
 
 
 def test_as_a_process(tmp_path):
-    command = [sys.executable, "-m", "fasterkan.cli", "info", str(tmp_path / "nowhere")]
+    command = [sys.executable, "-m", "fasterkan", "info", str(tmp_path / "nowhere")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -94,7 +94,7 @@ def test_as_a_process(tmp_path):
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path):
     fk.FasterKAN([4, 3]).save_pretrained(tmp_path)
-    command = f"{sys.executable} -m fasterkan.cli info {tmp_path} | true; echo ${{PIPESTATUS[0]}}"
+    command = f"{sys.executable} -m fasterkan info {tmp_path} | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout.strip() in {"0", "1"}  # 0 where the text was gone before the reader
