@@ -33,6 +33,7 @@ LAYERS = {
     "sklearn": 8,
     "bench": 8,
     "cli": 8,
+    "__main__": 9,
     "fasterkan": 9,
     "fasterkan_basis": 9,
     "fasterkan_layers": 9,
@@ -76,7 +77,7 @@ def imports_that_break_the_rule(text: str, module: str, *, is_package: bool = Fa
             allowed = layer in LAYERS and layer not in APPLICATIONS | ORIGINALS | {"testing"}
         elif layer == own:
             allowed = True
-        elif own.startswith("_"):
+        elif own.startswith("_") and own not in LAYERS:
             allowed = False
         elif layer not in LAYERS:  # the root's own names: only for those who stand outside
             allowed = own in APPLICATIONS
