@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 import fasterkan as fk
 from fasterkan.fitting.candidates import draw
-from fasterkan.fitting.scaling import last_linear
+from fasterkan.fitting.last_layer import LastLayer, last_layer
+from fasterkan.fitting.probe import probe_of
 
 from ..seeds import seed_of
 
@@ -91,6 +92,80 @@ class Exponential(fk.KANLinear):
         return super().forward(x).exp()
 
 
+class Within(nn.Module):
+    """A network as a part of another module."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x)
+
+
+class Clamped(Within):
+    """Outputs with a limit."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).clamp(-1e6, 1e6)
+
+
+class Shifted(Within):
+    """Learned factors and a learned shift after a network."""
+
+    def __init__(self, inner: nn.Module, shift: bool = True) -> None:
+        super().__init__(inner)
+        self.factor, self.shift = nn.Parameter(torch.ones(1)), nn.Parameter(torch.zeros(1)) if shift else 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * self.factor + self.shift
+
+
+def found(net: nn.Module) -> LastLayer | None:
+    return last_layer(*probe_of(net, X))
+
+
+SETTINGS = {"basis": fk.BSpline(6), "norm": "feature", "dtype": torch.float64}
+
+
+@pytest.mark.parametrize(
+    ("net", "expected"),
+    [
+        (network(), LastLayer("layers.1", True)),
+        (fk.KANLinear(2, 1, **SETTINGS), LastLayer("", True)),
+        (nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2)), LastLayer("2", True)),
+        (Within(Within(network())), LastLayer("inner.inner.layers.1", True)),
+        (Residual([2, 2, 1], **SETTINGS), LastLayer("layers.1", False)),
+        (Exponential(2, 1, **SETTINGS), None),
+        (Clamped(network()), None),
+        (Shifted(network()), None),
+        (Shifted(network(), shift=False), None),
+        (nn.Sequential(network((2, 3)), nn.Tanh()), None),
+    ],
+    ids=[
+        *("KAN", "KANLinear", "MLP", "within", "x added", "exp", "clamp", "learned factor and shift", "learned factor"),
+        "tanh",
+    ],
+)
+def test_the_last_layer_is_found_by_trial(net, expected):
+    before = [p.clone() for p in net.parameters()]
+    assert found(net) == expected
+    assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
+
+
+def test_a_frozen_last_layer_is_not_scaled():
+    net = network()
+    net.layers[1].bias.requires_grad_(False)
+    assert found(net) is None
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+def test_a_network_within_a_module_is_scaled(size):
+    net = Within(network())
+    fk.fit(net, X, size * Y, starts=2, iterations=8)
+    assert rmse(net, X, size * Y) < 0.05 * size
+
+
 @pytest.mark.parametrize(
     "net",
     [
@@ -102,7 +177,7 @@ class Exponential(fk.KANLinear):
 )
 def test_forwards_of_their_own_are_fitted_unscaled(net):
     y = torch.exp(Y + 3)
-    assert last_linear(net) is None
+    assert found(net) != LastLayer("", True)
     result = fk.fit(net, X, y, starts=2, iterations=8)
     assert result.loss == pytest.approx(rmse(net, X, y), rel=1e-6) and result.loss < y.std()
 
@@ -111,7 +186,7 @@ def test_a_layer_that_serves_twice_is_not_scaled():
     shared = nn.Linear(2, 2).double()
     net = nn.Sequential(shared, nn.Tanh(), shared)
     y = 100 + X
-    assert last_linear(net) is None and last_linear(nn.Sequential(nn.Tanh(), shared)) is shared
+    assert found(net) is None and found(nn.Sequential(nn.Tanh(), shared)) == LastLayer("1", True)
     assert fk.fit(net, X, y, starts=2, iterations=8).loss == pytest.approx(rmse(net, X, y), rel=1e-6)
 
 

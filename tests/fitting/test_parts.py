@@ -7,17 +7,20 @@ import torch
 from torch import Tensor, nn
 
 import fasterkan as fk
-from fasterkan.fitting.flat import FlatNet, exact_copy
+from fasterkan.fitting.flat import FlatNet
 from fasterkan.fitting.grids import coarsen, refine, resolve_grids
+from fasterkan.fitting.last_layer import LastLayer, last_layer
 from fasterkan.fitting.levenberg_marquardt import Lanes, minimise
-from fasterkan.fitting.losses import Huber, Logistic, Squared
-from fasterkan.fitting.norms import HIDDEN_MARGIN, balance_base, give_room
+from fasterkan.fitting.losses import Huber, Logistic, Rescaled, Squared
+from fasterkan.fitting.norms import HIDDEN_MARGIN, give_room
+from fasterkan.fitting.probe import exact_copy, probe_of
 from fasterkan.fitting.rows import Rows
 from fasterkan.fitting.scaling import TargetScale
 from fasterkan.fitting.smoothness import Smoothness
 from fasterkan.fitting.sparsity import Sparsity
 from fasterkan.fitting.split import split_rows
 from fasterkan.fitting.table import Table
+from fasterkan.fitting.units import Units, balance, input_sizes, units_of
 
 from ..seeds import seed_of
 
@@ -155,7 +158,7 @@ def test_targets_come_back_as_they_were(size):
     y = size * (3 + torch.randn(50, 2, generator=torch.Generator().manual_seed(seed_of(0)), dtype=torch.float64))
     rows = Table(torch.ones(50, 1, dtype=torch.float64), y, torch.ones(50, dtype=torch.float64))
     net = fk.KANLinear(1, 2, norm=None, base="silu", dtype=torch.float64)
-    scale = TargetScale.of(net, rows, wanted=True)
+    scale = TargetScale.of(LastLayer("", True), True, rows, Squared())
     inside = scale.inside(rows).y
     assert inside.mean().abs() < 1e-9 and 0.5 < inside.std() < 2
     before = exact_copy(net)
@@ -165,10 +168,48 @@ def test_targets_come_back_as_they_were(size):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12 if size >= 1 else 1e-9)
 
 
-def test_a_network_whose_last_layer_is_not_known_is_not_scaled():
-    net = nn.Sequential(nn.Linear(1, 1), nn.Tanh())
-    scale = TargetScale.of(net, table(20, 20), wanted=True)
-    assert scale.mean.tolist() == [0] and scale.scale.tolist() == [1]
+def test_without_a_known_last_layer_the_loss_is_scaled():
+    rows = table(20, 20)
+    scale = TargetScale.of(None, False, rows, Squared())
+    assert scale.mean.tolist() == [0] and scale.inside(rows) is rows and scale.scale.item() in (4, 8)  # sd 5.77
+    assert 0.125 < float(scale.loss.value(rows.y.mean(0).expand_as(rows.y), rows.y).mean()) < 2
+    assert scale.unit([0.5]) == pytest.approx(scale.scale.item())
+
+
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+def test_own_losses_get_the_size_of_their_values(size):
+    class Own(Squared):
+        """A loss of which only the two methods are known."""
+
+    rows = table(20, 20)
+    rows = Table(rows.x, size * rows.y, rows.weights)
+    scale = TargetScale.of(LastLayer("", True), True, rows, Own())
+    zero = torch.zeros_like(rows.y)
+    assert not scale.folds and float(2 * scale.loss.value(zero, rows.y).mean()) == pytest.approx(1)
+    assert scale.unit([0.5]) == pytest.approx(size * float(torch.arange(20).double().square().mean().sqrt()))
+    assert 0.7 < scale.scale.item() / scale.unit([0.5]) < 1.5
+
+
+def test_rescaled_loss_is_the_loss_of_scaled_numbers():
+    generator = torch.Generator().manual_seed(seed_of(0))
+    output, target = torch.randn(2, 9, 2, generator=generator, dtype=torch.float64)
+    scale = torch.tensor([4.0, 0.5], dtype=torch.float64)
+    loss = Rescaled(Huber(0.3), scale, 3.0)
+    torch.testing.assert_close(loss.value(output, target), 3 * Huber(0.3).value(output / scale, target / scale))
+    output.requires_grad_()
+    (expected,) = torch.autograd.grad(loss.value(output, target).sum(), output)
+    slope, curvature = loss.slope_and_curvature(output.detach(), target)
+    torch.testing.assert_close(slope, expected)
+    inner = Huber(0.3).slope_and_curvature(output.detach() / scale, target / scale)[1]
+    torch.testing.assert_close(curvature, 3 * inner / scale**2)
+
+
+@pytest.mark.parametrize(("offset", "spread"), [(1e15, 100.0), (1e12, 1.0), (-1e9, 1e-3), (0.0, 1e-30)])
+def test_targets_of_large_offset_keep_their_spread(offset, spread):
+    y = offset + spread * torch.linspace(-1, 1, 201, dtype=torch.float64).unsqueeze(1)
+    rows = Table(torch.ones(201, 1, dtype=torch.float64), y, torch.ones(201, dtype=torch.float64))
+    inside = TargetScale.of(LastLayer("", True), True, rows, Squared()).inside(rows).y
+    assert 0.6 < inside.std() < 1.5 and inside.mean().abs() < 1e-2
 
 
 @pytest.mark.parametrize(
@@ -188,19 +229,88 @@ def test_grids(basis, grids, expected):
     assert resolve_grids(fk.KAN([2, 1], basis=basis, norm=None), grids) == expected
 
 
-def test_base_weights_are_for_columns_uniform_on_minus_1_to_1():
-    net, x = fk.KAN([4, 2, 1], norm="feature", base="silu", dtype=torch.float64), torch.ones(6, 4, dtype=torch.float64)
-    x *= torch.tensor([2.0, 1e-9, 0.0, 1e200])
-    x[::2] *= -1
+SIZES = torch.tensor([1.0, 8.0, 2.0**-30, 0.0, 2.0**90], dtype=torch.float64)
+COLUMNS = torch.linspace(-1, 1, 101, dtype=torch.float64).unsqueeze(1) * SIZES
+
+
+def scale_for(probe: nn.Module, x: Tensor, y: Tensor) -> TargetScale:
+    return TargetScale.of(last_layer(probe, x), True, Table(x, y, torch.ones_like(x[:, 0])), Squared())
+
+
+@pytest.mark.parametrize(
+    ("base", "sizes"),
+    [
+        ("identity", [1.0, 8.0, 2.0**-30, 1.0, 2.0**90]),
+        ("tanh", [1.0, 2.0, 2.0**-30, 1.0, 2.0]),  # tanh(8 x) is 1 nearly everywhere, and 1.9 times as large as tanh(x)
+    ],
+)
+def test_sizes_are_those_of_the_base_branch(base, sizes):
+    net = fk.KAN([5, 2, 1], norm="feature", base=base, dtype=torch.float64)
+    found = input_sizes(*probe_of(net, COLUMNS))
+    assert list(found) == ["layers.0.base_weight"] and found["layers.0.base_weight"].tolist() == sizes
     before = [layer.base_weight.clone() for layer in net.kan_layers()]
-    balance_base(net, x)
-    factors = (before[0] / net.layers[0].base_weight).mean(0)
-    torch.testing.assert_close(factors, torch.tensor([4.0, 2.0**-29, 1.0, 1.0], dtype=torch.float64))
+    balance(net, Units(sizes=found))
+    torch.testing.assert_close(before[0] / net.layers[0].base_weight, torch.tensor(sizes).double().expand(2, 5))
     assert torch.equal(net.layers[1].base_weight, before[1])
-    balance_base(net, None)
     nn.init.ones_(net.layers[0].base_weight).requires_grad_(False)
-    balance_base(nn.Sequential(net), x)
+    balance(net, Units(sizes=found))
     assert bool((net.layers[0].base_weight == 1).all())
+
+
+def test_columns_are_found_within_other_modules_and_only_there():
+    class Halves(nn.Module):
+        """Two layers, each for some of the columns, and one that gets other numbers."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two, self.three = nn.Linear(3, 1), nn.Linear(2, 1), nn.Linear(2, 1)
+            self.kan = fk.KAN([3, 1], norm="feature", base="silu", base_input="z")
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.one(x[:, :3]) + self.two(x[:, 3:]) + self.three(3 * x[:, 3:]) + self.kan(x[:, :3])
+
+    found = input_sizes(*probe_of(Halves(), COLUMNS))
+    assert {name: size.tolist() for name, size in found.items()} == {
+        "one.weight": [1.0, 8.0, 2.0**-30], "two.weight": [1.0, 2.0**90],
+    }  # fmt: skip
+
+
+def test_branches_of_which_little_is_left_get_the_size_of_their_column():
+    x = -torch.linspace(100, 200, 50, dtype=torch.float64).unsqueeze(1)
+    for base in ("relu", "silu"):
+        net = fk.KAN([1, 1], norm="feature", base=base, dtype=torch.float64)
+        assert input_sizes(*probe_of(net, x))["layers.0.base_weight"].tolist() == [256]
+
+
+def test_units_put_numbers_of_any_size_into_theta():
+    net = fk.KAN([5, 2, 1], norm="feature", base="identity", dtype=torch.float64)
+    probe, few = probe_of(net, COLUMNS)
+    scale = scale_for(probe, few, 1e30 * few[:, :1])
+    sizes = input_sizes(probe, few)
+    flat = FlatNet(probe, units_of(net, sizes, scale, torch.float32))
+    balance(probe, flat.units)
+    theta = flat.theta([probe])
+    named = flat.unflatten(theta[0])
+    assert all(torch.equal(named[name], p) for name, p in probe.named_parameters())
+    start = flat.start_of("layers.0.base_weight")
+    expected = probe.layers[0].base_weight * sizes["layers.0.base_weight"]
+    assert torch.equal(theta[0, start : start + 10], expected.reshape(-1))
+    last = flat.start_of("layers.1.weight")
+    assert flat.largest[last] < torch.finfo(torch.float32).max / 1e30 < flat.largest[start]
+
+
+@pytest.mark.parametrize(("column", "size"), [(1e30, 1e-30), (1e-30, 1e30)], ids=["too small", "too large"])
+def test_base_weights_that_float32_cannot_hold_stay_0(column, size):
+    net = fk.KAN([1, 1], norm="feature", base="silu")
+    x = column * COLUMNS[:, :1]
+    probe, few = probe_of(net, x)
+    scale = scale_for(probe, few, size * COLUMNS[:, :1])
+    flat = FlatNet(probe, units_of(net, input_sizes(probe, few), scale, torch.float32))
+    theta = flat.theta([probe])
+    assert theta[0, flat.start_of("layers.0.base_weight")] == 0 != theta.abs().max()
+    assert flat.unflatten(theta[0] + 1)["layers.0.base_weight"].item() == 0
+    exact = FlatNet(probe, units_of(net, input_sizes(probe, few), scale, torch.float64))
+    assert exact.unflatten(theta[0] + 1)["layers.0.base_weight"].item() != 0
 
 
 def test_coarser_and_finer_again():

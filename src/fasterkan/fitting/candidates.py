@@ -17,6 +17,7 @@ from .frozen import frozen_kept
 from .lbfgs import minimise_by_gradient
 from .levenberg_marquardt import Lanes, Why, minimise
 from .objective import Misfit, Penalised
+from .units import Units
 
 MOST_PARAMETERS = 3000
 """Largest number of parameters for Levenberg-Marquardt. Its matrix then has 72 MB, and a step takes about a second on
@@ -56,6 +57,8 @@ class Task:
     """[N, I], float64, sets the feature norms; with None the norms do not change."""
     sparsity: float = 0.0
     """Strength of the sparsity penalty."""
+    units: Units = dataclasses.field(default_factory=Units)
+    """The units of the parameters in the fit."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +88,7 @@ def draw(net: nn.Module, start: int, seed: int, *, norms: bool) -> None:
 def check_dependence(candidates: Sequence[Candidate], task: Task) -> None:
     """Raise ValueError if the residuals are not 0 but do not depend on the parameters of the first candidates."""
     for candidate in candidates[:2]:
-        flat = FlatNet(candidate.net)
+        flat = FlatNet(candidate.net, task.units)
         theta, constants, misfit = flat.theta([candidate.net]), flat.constants([candidate.net]), task.fitted(flat)
         slope = misfit.gradient if flat.size > MOST_PARAMETERS else misfit.normal
         if bool(slope(theta, constants)[1].any()) or float(misfit.value(theta, constants)) == 0:
@@ -104,7 +107,7 @@ def fit_side_by_side(
         limits: the limits that end the fit.
         halving: numbers of iterations; after each of them the worse half is dropped.
     """
-    flat = FlatNet(candidates[0].net)
+    flat = FlatNet(candidates[0].net, task.units)
     nets = [c.net for c in candidates]
     theta = flat.theta(nets)
     strength = theta.new_tensor([c.smoothness for c in candidates])
@@ -125,6 +128,7 @@ def fit_side_by_side(
             lanes,
             iterations=budget,
             tolerance=limits.tolerance,
+            largest=flat.largest,
             out_of_time=limits.out_of_time,
             on_step=lambda state: limits.on_step(state.iterations, float(state.value.min())),
         )

@@ -16,9 +16,11 @@ from ..nn.computed import check_not_computed, check_not_shared
 from .candidates import Task
 from .flat import FlatNet
 from .grids import Grids, resolve_grids, take_over
-from .losses import Huber, Logistic, Loss, LossName, can_be_scaled, resolve_loss, scaled_loss
+from .last_layer import last_layer
+from .losses import Huber, Logistic, Loss, LossName, resolve_loss
 from .objective import Misfit
 from .observers import FitObserver, watching
+from .probe import probe_of
 from .residual import Equations, misfit_of
 from .result import FitResult
 from .rows import Rows
@@ -26,6 +28,7 @@ from .scaling import TargetScale
 from .search import FitSearch, Plan
 from .split import split_rows
 from .table import Table, check_inputs, points_of, read_table
+from .units import Units, input_sizes, units_of
 
 
 @torch.inference_mode(False)
@@ -133,10 +136,11 @@ def fit(
         table = read_table(net, X, y, weights)
         if isinstance(wanted, Logistic) and not bool(((table.y >= 0) & (table.y <= 1)).all()):
             raise ValueError("fit: with loss='logistic' y must lie between 0 and 1")
-        scale = TargetScale.of(net, table, wanted=can_be_scaled(wanted))
-        inside = scale.inside(table)
-        chosen = scaled_loss(wanted, scale.scale, inside.y)
-        task, full = _tables(inside, chosen, float(held_out), plan.seed, pull, polish)
+        probe, few = probe_of(net, table.x)
+        last = last_layer(probe, few)
+        scale = TargetScale.of(last, last is not None and last.bias(net) is not None, table, wanted)
+        units = units_of(net, input_sizes(probe, few), scale, next(net.parameters()).dtype)
+        task, full = _tables(scale.inside(table), scale.loss, float(held_out), plan.seed, pull, polish, units)
     unit = _own_unit if scale is None else scale.unit
     with torch.enable_grad(), watching(observer, progress) as watcher:
         search = FitSearch(net, task, full, plan, lambda: time.perf_counter() - started > budget, watcher, unit, scale)
@@ -183,7 +187,7 @@ def _plan(
 
 
 def _tables(
-    table: Table, loss: Loss, held_out: float, seed: int, sparsity: float, polish: bool
+    table: Table, loss: Loss, held_out: float, seed: int, sparsity: float, polish: bool, units: Units
 ) -> tuple[Task, Task | None]:
     """The task with rows held out, and the one with all rows."""
     kept, out = split_rows(table, held_out, seed)
@@ -191,8 +195,8 @@ def _tables(
     def rows(part: Table) -> Callable[[FlatNet], Misfit]:
         return lambda flat: Rows(flat, _call, part.x, part.y, part.weights, loss)
 
-    full = Task(rows(table), None, table.x, sparsity)
-    task = Task(rows(table.rows(kept)), rows(table.rows(out)), table.x, sparsity) if len(out) else full
+    full = Task(rows(table), None, table.x, sparsity, units)
+    task = Task(rows(table.rows(kept)), rows(table.rows(out)), table.x, sparsity, units) if len(out) else full
     return task, full if polish else None
 
 
@@ -204,7 +208,8 @@ def _equations(
         points = points_of("X", X, next(net.parameters()).device)
         check_inputs(net, points)
     others = None if isinstance(held_out, int | float) else misfit_of(net, held_out, loss)[0]
-    return Task(build, others, points, sparsity)
+    sizes = {} if points is None else input_sizes(*probe_of(net, points))
+    return Task(build, others, points, sparsity, units_of(net, sizes, None, next(net.parameters()).dtype))
 
 
 def _own_unit(losses: Sequence[float]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Literal, Protocol
 
@@ -16,8 +17,6 @@ PATIENCE = 5
 SHALLOW = 1e-10
 """Smallest scale of a variable, relative to the largest. Without it, a variable with almost no effect on the objective
 (for example of a node that is 0 everywhere) would get a huge step."""
-LARGEST_NUMBER = 1e18
-"""Largest size of a variable. float32 can hold it, also in the last layer after it is scaled back."""
 FLOOR = 1e-31
 """A loss below this value is rounding error, for targets of variance 1."""
 
@@ -69,6 +68,7 @@ def minimise(
     *,
     iterations: int,
     tolerance: float,
+    largest: float | Tensor = math.inf,
     out_of_time: Callable[[], bool],
     on_step: Callable[[Lanes], None],
 ) -> Why:
@@ -82,6 +82,7 @@ def minimise(
         lanes: the state of the networks; it is changed.
         iterations: largest number of Jacobians.
         tolerance: a network stops when its objective falls by less than this fraction in `PATIENCE` iterations.
+        largest: largest size of the variables, one number or [P]; a step that exceeds it is not kept.
         out_of_time: called before each iteration; True ends the loop.
         on_step: called after each iteration.
 
@@ -96,7 +97,7 @@ def minimise(
             return "converged"
         if out_of_time():
             return "time"
-        _step(objective, lanes)
+        _step(objective, lanes, largest)
         lanes.iterations += 1
         past.append(lanes.value.clone())
         lanes.active &= lanes.value > FLOOR
@@ -106,7 +107,7 @@ def minimise(
     return "converged" if not bool(lanes.active.any()) else "iterations"
 
 
-def _step(objective: Objective, lanes: Lanes) -> None:
+def _step(objective: Objective, lanes: Lanes, largest: float | Tensor) -> None:
     """Compute one Jacobian for each active network, and take the first damping with which its objective falls."""
     index = lanes.active.nonzero().squeeze(-1)
     matrix, gradient = objective.normal(lanes.theta[index], index)
@@ -125,7 +126,7 @@ def _step(objective: Objective, lanes: Lanes) -> None:
         value = objective.value(tried, lane)
         predicted = (step * (slope[waiting] + lanes.damping[lane].unsqueeze(-1) * step)).sum(-1) / 2
         fall = lanes.value[lane] - value
-        good = torch.isfinite(value) & (fall > 0) & (tried.abs().amax(-1) < LARGEST_NUMBER)
+        good = torch.isfinite(value) & (fall > 0) & (tried.abs() < largest).all(-1)
         won = lane[good]
         lanes.theta[won], lanes.value[won] = tried[good], value[good]
         ratio = (fall / predicted.clamp_min(1e-300))[good].clamp(0, 1)

@@ -70,6 +70,28 @@ class Logistic:
         return p - target, (p * (1 - p)).clamp_min(1e-6)  # if p rounds to 0 or 1, the step is damped
 
 
+@dataclasses.dataclass(frozen=True)
+class Rescaled:
+    """factor * loss(f / scale, y / scale): a loss whose value does not depend on the units of y.
+
+    Args:
+        loss: the loss, in units of y / scale.
+        scale: [M], above 0.
+        factor: a factor of the loss.
+    """
+
+    loss: Loss
+    scale: Tensor
+    factor: float = 1.0
+
+    def value(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.factor * self.loss.value(output / self.scale, target / self.scale)
+
+    def slope_and_curvature(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        slope, curvature = self.loss.slope_and_curvature(output / self.scale, target / self.scale)
+        return self.factor / self.scale * slope, self.factor / self.scale**2 * curvature
+
+
 def resolve_loss(loss: LossName | Loss, delta: float | None) -> Loss | None:
     """Return the loss with this name, in units of y; objects with the two methods are returned as they are.
 

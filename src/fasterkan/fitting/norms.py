@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..models import KAN
-from ..nn import KANLayer, KANLinear, calibrate
+from ..nn import KANLayer, calibrate
 from ..nn.edge_functions import range_of_z
 from ..nn.feature_norm import FeatureScaling
 from ..nn.statistics import FeatureStatistics
@@ -24,10 +23,6 @@ the fitted rows. There the smooth continuation on the grid is more accurate by m
 the end of the grid."""
 
 
-SMALLEST_COLUMN = 1e-12
-"""Smallest size by which base weights are divided. With smaller sizes they would exceed the optimiser's limit."""
-
-
 def feature_norms(net: nn.Module) -> list[FeatureScaling]:
     """Return the network's feature norms."""
     return [m for m in net.modules() if isinstance(m, FeatureScaling)]
@@ -37,33 +32,6 @@ def give_room(net: nn.Module) -> None:
     """Give the norms of hidden layers a margin of at least `HIDDEN_MARGIN` around their values, in place."""
     for norm in feature_norms(net)[1:]:
         norm.description = dataclasses.replace(norm.description, margin=max(norm.description.margin, HIDDEN_MARGIN))
-
-
-@torch.no_grad()
-def balance_base(net: nn.Module, points: Tensor | None) -> None:
-    """Divide the first layer's drawn base weights by the size of each column of the points [N, I].
-
-    The base branch takes x without scaling, so its random weights would suit only columns of size 1. The size is the
-    power of two nearest to sqrt(3) times the root mean square: 1 for a column that is uniform on [-1, 1]. Columns of
-    size 0, or too large for a square mean in float64, keep their weights.
-    """
-    layer = _first_layer(net)
-    if layer is None or points is None or layer.base_weight is None or not layer.base_weight.requires_grad:
-        return
-    columns = points if points.shape[1] != layer.input_width else layer.selected(points)
-    size = (3 * columns.square().mean(0)).sqrt()
-    size = torch.where(torch.isfinite(size) & (size > 0), size.clamp_min(SMALLEST_COLUMN), 1.0).log2().round().exp2()
-    if len(size) == layer.in_features:
-        layer.base_weight.div_(size)
-
-
-def _first_layer(net: nn.Module) -> KANLinear | None:
-    """The layer that takes the columns directly."""
-    if isinstance(net, KAN):
-        return _first_layer(net.layers[0])
-    if isinstance(net, nn.Sequential):
-        return _first_layer(net[0]) if len(net) else None
-    return net if isinstance(net, KANLinear) else None
 
 
 def settle(net: nn.Module, points: Tensor | None, dtype: torch.dtype) -> None:

@@ -11,11 +11,13 @@ from torch import nn
 
 from . import grids
 from .candidates import Candidate, Limits, Task, check_dependence, draw, fit_side_by_side
-from .flat import exact_copy
-from .norms import balance_base, give_room, settle
+from .last_layer import rest
+from .norms import give_room, settle
 from .observers import FitObserver
+from .probe import exact_copy
 from .result import Attempt, Phase, PhaseName, Stopped
-from .scaling import TargetScale, rest_last_layer
+from .scaling import TargetScale
+from .units import balance
 
 SMOOTHNESS = (1e-3, 1e-5, 1e-7, 1e-9, 1e-12)
 """Strengths that are tried for the first grid. With targets of variance 1, a strength of 1e-3 removes noise as large as
@@ -122,9 +124,9 @@ class FitSearch:
                 grids.coarsen(candidate.net, count)
             if plan.starts:
                 draw(candidate.net, candidate.start, plan.seed, norms=self.task.points is not None)
-                balance_base(candidate.net, self.task.points)
-                if self.scale is not None:
-                    rest_last_layer(candidate.net)
+                balance(candidate.net, self.task.units)
+                if self.scale is not None and self.scale.last is not None:
+                    rest(candidate.net, self.scale.last)
             elif self.scale is not None:
                 self.scale.unfold(candidate.net)
             settle(candidate.net, self.task.points, self.dtype)

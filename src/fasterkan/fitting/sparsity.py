@@ -41,7 +41,8 @@ class Sparsity:
                 continue
             with_base = places[1] is not None
             place = torch.cat([p for p in places if p is not None], -1)
-            self.blocks.append((place, torch.stack([_variance(each[i], with_base) for each in layers])))
+            size = flat.units.sizes.get(prefix + "base_weight", torch.ones(())) if with_base else None
+            self.blocks.append((place, torch.stack([_variance(each[i], size) for each in layers])))
 
     def value(self, theta: Tensor, lanes: Tensor) -> Tensor:
         """Return the penalty [S'] of the networks `lanes`, theta [S', P]."""
@@ -86,12 +87,15 @@ def _places(flat: FlatNet, name: str, layer: KANLinear) -> Tensor | None:
     return place.view(layer.out_features, layer.in_features, -1)
 
 
-def _variance(layer: KANLinear, with_base: bool) -> Tensor:
-    """The covariance of an edge's functions, the base branch last, over the range of the grid, [I, K', K']."""
+def _variance(layer: KANLinear, size: Tensor | None) -> Tensor:
+    """The covariance of an edge's functions over the range of the grid, [I, K', K'].
+
+    With the sizes of the columns, [] or [I], the last function is the base branch divided by them.
+    """
     z, table = basis_table(layer, NODES)  # [T, I], [T, I, K]
-    if with_base and layer.base is not None:
+    if size is not None and layer.base is not None:
         x = before_norm(layer, z) if layer.base_input == "x" else z
         with torch.no_grad():
-            table = torch.cat([table, layer.base(x).unsqueeze(-1)], -1)
+            table = torch.cat([table, (layer.base(x) / size).unsqueeze(-1)], -1)
     table = table - table.mean(0)
     return torch.einsum("tik,til->ikl", table, table) / NODES

@@ -10,6 +10,12 @@ from torch import Tensor, nn
 
 from .._arrays import array_of, check_finite, rounded
 
+LOST = 0.1
+"""Largest rounding error of a column in the network's dtype, as a fraction of the column's spread."""
+NOISE = 1e-13
+"""A column that varies by less than this fraction of its size counts as constant with rounding errors of float64, if
+the network's dtype cannot hold the difference."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Table:
@@ -52,7 +58,7 @@ def read_table(net: nn.Module, x: Any, y: Any, weights: Any) -> Table:
         raise ValueError("fit: weights must not be negative, and not all 0")
     counting = each > 0
     check_finite("fit", "y", targets, counting)
-    table = Table(rounded("fit", "X", points, first.dtype, counting).double(), targets, each / each.max())
+    table = Table(_rounded("X", points, first.dtype, counting), targets, each / each.max())
     return _fits(net, table if bool(counting.all()) else table.rows(counting.nonzero().squeeze(-1)))
 
 
@@ -62,7 +68,7 @@ def points_of(name: str, x: Any, device: torch.device, dtype: torch.dtype = torc
     Raises:
         TypeError, ValueError: as in `read_table`.
     """
-    return rounded("fit", name, _rows(name, x, device), dtype).double()
+    return _rounded(name, _rows(name, x, device), dtype)
 
 
 def _rows(name: str, x: Any, device: torch.device) -> Tensor:
@@ -73,6 +79,31 @@ def _rows(name: str, x: Any, device: torch.device) -> Tensor:
     if not points.numel():
         raise ValueError(f"fit: {name} is empty, {tuple(points.shape)}; give at least one row")
     return points
+
+
+def _rounded(name: str, points: Tensor, dtype: torch.dtype, counting: Tensor | None = None) -> Tensor:
+    found = rounded("fit", name, points, dtype, counting).double()
+    if dtype != torch.float64:
+        _told_apart(name, points, found, dtype, counting)
+    return found
+
+
+def _told_apart(name: str, points: Tensor, found: Tensor, dtype: torch.dtype, counting: Tensor | None) -> None:
+    """Raise ValueError for a column of large offset and small spread that `dtype` cannot hold."""
+    if counting is not None:
+        points, found = points[counting], found[counting]
+    largest = points.abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny)
+    unit = (points - points[0]) / largest  # exact where the offset is large, and its squares do not overflow
+    spread = unit.std(0, correction=0)
+    lost = ((found - points) / largest).square().mean(0).sqrt()
+    bad = ((lost > LOST * spread) & (spread > NOISE)).nonzero()
+    if len(bad):
+        column = int(bad[0])
+        raise ValueError(
+            f"fit: column {column} of {name} varies by {float(spread[column] * largest[column]):.2g} around "
+            f"{float(points[:, column].mean()):.2g}, and {dtype} does not tell such numbers apart; subtract an offset "
+            "from the column, or make the network with dtype=torch.float64"
+        )
 
 
 def _exact(name: str, values: Any, device: torch.device) -> Tensor:
