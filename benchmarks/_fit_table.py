@@ -75,3 +75,30 @@ def outliers() -> str:
             seeds = sorted(own, key=lambda row: row["seed"])
             body.append([f"`{name}`", *(f"{row['test_rmse']:.1e} / {row['test_median_error']:.1e}" for row in seeds)])
     return table(["RMSE / median error", *(f"seed {row['seed']}" for row in seeds)], body, "Of the 1,000 test rows.")
+
+
+def in_time() -> str:
+    """fk.fit with a time limit beside gradient boosting, medians over the seeds."""
+    machine, rows = read("fit_in_time")
+    body = []
+    for count in sorted({row["rows"] for row in rows}):
+        own, other = (
+            [row for row in rows if (row["rows"], row["system"]) == (count, system)]
+            for system in ("fasterkan", "HistGB")
+        )
+        used = statistics.median(row["rows_used"] for row in own)
+        body.append(
+            [
+                f"{count:,}",
+                *(f"{median(each, 'rmse'):.3f}" for each in (own, other)),
+                *(f"{median(each, 'cpu_seconds'):.1f}" for each in (own, other)),
+                f"{used:,.0f}",
+            ]
+        )
+    head = ["rows", "RMSE, ours", "RMSE, HistGB", "seconds, ours", "seconds, HistGB", "rows of our last phase"]
+    note = (
+        f"RMSE on 20,000 new rows, median of {len({row['seed'] for row in rows})} seeds; the deviation of y is "
+        f"{median(rows, 'deviation'):.2f}, and .3 of it is noise. Seconds of processor time, which the limit counted "
+        "too. "
+    )
+    return table(head, body, note + where(machine, "OMP_NUM_THREADS=1 python benchmarks/fit_in_time.py --cpu"))

@@ -373,6 +373,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "prune-mnist": prune_mnist,
     "fit": _fit_table.fit,
     "fit-outliers": _fit_table.outliers,
+    "fit-in-time": _fit_table.in_time,
     "initialisation": initialisation,
     "cpu-layer": cpu_layer,
     "cpu-layer-turn1": lambda: cpu_layer("cpu_layer_turn1", " --turn 1"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from contextlib import AbstractContextManager
+
 import torch
 import torch.autograd.forward_ad as forward_ad
 from torch import Tensor, nn
@@ -52,3 +56,21 @@ def hooked_tensors(module: nn.Module) -> dict[str, str]:
         elif isinstance(hook, BasePruningMethod):
             found[hook._tensor_name] = type(hook).__name__
     return found
+
+
+def compiler_is_imported() -> bool:
+    """Return whether torch's compiler is imported: by `torch.compile`, or by the first gradient of torch.func.
+
+    The import takes seconds.
+    """
+    return "torch._dynamo" in sys.modules
+
+
+def compiler_off() -> AbstractContextManager[object]:
+    """Return a context in which compiled modules run without their compiled code.
+
+    Before the compiler is imported no module is compiled.
+    """
+    if compiler_is_imported():
+        return torch.compiler.set_stance("force_eager")
+    return contextlib.nullcontext()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import fasterkan as fk
-from fasterkan.fitting import FitObserver, Huber, Logistic, Squared, candidates
+from fasterkan.fitting import FitObserver, Huber, Logistic, Squared, effort, race
 
 from ..seeds import seed_of
 
@@ -221,14 +221,14 @@ def test_layer_norm_network_and_any_module_whose_rows_stand_alone():
 def test_above_its_limit_lbfgs_takes_over(monkeypatch):
     used = []
     for name in ("minimise", "minimise_by_gradient"):
-        own = getattr(candidates, name)
-        monkeypatch.setattr(candidates, name, lambda *a, own=own, name=name, **k: used.append(name) or own(*a, **k))
-    monkeypatch.setattr(candidates, "MOST_PARAMETERS", 10)
+        own = getattr(race, name)
+        monkeypatch.setattr(race, name, lambda *a, own=own, name=name, **k: used.append(name) or own(*a, **k))
+    monkeypatch.setattr(effort, "MOST_PARAMETERS", 10)
     net, y = network((2, 1)), torch.sin(2 * X[:, 0]) + X[:, 1].square()  # one layer: no start ends in a worse minimum
     result = fk.fit(net, X, y, starts=1, grids=None, iterations=100, smoothness=0.0)
     assert rmse(net, X, y) < 0.02 and result.loss == pytest.approx(rmse(net, X, y), rel=1e-6)
     assert set(used) == {"minimise_by_gradient"}
-    monkeypatch.setattr(candidates, "MOST_PARAMETERS", 3000)
+    monkeypatch.setattr(effort, "MOST_PARAMETERS", 3000)
     used.clear()
     fk.fit(network(), X, PRODUCT, starts=1, grids=None, iterations=3)
     assert set(used) == {"minimise"}
@@ -417,6 +417,6 @@ def test_seeds_like_time_stamps_and_no_grad_around_it(monkeypatch):
     with torch.no_grad():
         fk.fit(net, X, X.sum(1), seed=20_250_101_123_456, iterations=3, starts=2)
         fk.fit(net, X, X.sum(1), seed=2**70, iterations=3, starts=2)
-        monkeypatch.setattr(candidates, "MOST_PARAMETERS", 5)
+        monkeypatch.setattr(effort, "MOST_PARAMETERS", 5)
         fk.fit(net, X, X.sum(1), iterations=50, starts=1, grids=None)
     assert rmse(net, X, X.sum(1)) < 1e-2

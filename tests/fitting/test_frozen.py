@@ -122,7 +122,7 @@ class Shifted(Within):
 
 
 def found(net: nn.Module) -> LastLayer | None:
-    return last_layer(*probe_of(net, X))
+    return last_layer(*probe_of(net, X), {})
 
 
 SETTINGS = {"basis": fk.BSpline(6), "norm": "feature", "dtype": torch.float64}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import jvp
 
 import fasterkan as fk
-from fasterkan.fitting import candidates
+from fasterkan.fitting import effort
 from fasterkan.fitting import rows as rows_module
 from fasterkan.fitting.flat import FlatNet
 from fasterkan.fitting.losses import Huber, Logistic, Squared
@@ -162,7 +162,7 @@ def test_whole_and_point_by_point_agree():
 
 @pytest.mark.parametrize("way", ["whole", "rows"])
 def test_a_residual_of_another_network_is_named_by_lbfgs_too(way, monkeypatch):
-    monkeypatch.setattr(candidates, "MOST_PARAMETERS", 5)
+    monkeypatch.setattr(effort, "MOST_PARAMETERS", 5)
     equation = (lambda n: ELSEWHERE(T)) if way == "whole" else [(lambda n, t: ELSEWHERE(t), T)]
     with pytest.raises(ValueError, match="does not depend on the net"):
         fk.fit(network(), T, residual=equation)

@@ -137,7 +137,7 @@ def test_sparsity_does_not_see_the_sizes():
 
 
 def test_lbfgs_does_not_see_the_sizes(monkeypatch):
-    monkeypatch.setattr("fasterkan.fitting.candidates.MOST_PARAMETERS", 5)
+    monkeypatch.setattr("fasterkan.fitting.effort.MOST_PARAMETERS", 5)
     errors = [held_out_error(s, y, kind="one layer") for s, y in (((1.0, 1.0), 1.0), ((1e30, 1e-30), 1e-30))]
     assert errors[1] < 2 * errors[0] < 0.6
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from .._arrays import as_targets
+from .._torch import compiler_off
 from ..nn import KANLinear
 from ..nn.feature_norm import FeatureScaling
 
@@ -198,7 +199,7 @@ def _as_found(model: nn.Module) -> Iterator[None]:
             module.training = False
         with (
             torch.random.fork_rng(devices=devices),
-            torch.compiler.set_stance("force_eager"),
+            compiler_off(),
             torch.inference_mode(False),
             torch.enable_grad(),
         ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .candidates import MOST_PARAMETERS
+from .effort import MOST_PARAMETERS
 from .fit_network import fit
 from .losses import Huber, Logistic, Loss, Squared
 from .observers import FitObserver

@@ -1,10 +1,9 @@
-"""Networks that are fitted in parallel: drawn at random, fitted together, the worse ones dropped by held-out error."""
+"""Networks that compete, the problem that they are fitted to, and how they are drawn."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -12,17 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from ..nn.feature_norm import FeatureScaling
+from .clock import Clock
+from .effort import Method, method_for
 from .flat import FlatNet
 from .frozen import frozen_kept
-from .lbfgs import minimise_by_gradient
-from .levenberg_marquardt import Lanes, Why, minimise
-from .objective import Misfit, Penalised
+from .objective import Misfit
 from .units import Units
 
-MOST_PARAMETERS = 3000
-"""Largest number of parameters for Levenberg-Marquardt. Its matrix then has 72 MB, and a step takes about a second on
-one core (P^3 / 3 for the solution, N P^2 for the matrix of N rows). Above it L-BFGS is used; its step costs one
-gradient."""
+TRIED = 256
+"""Number of rows on which a residual is tried if time is limited."""
 
 
 @dataclasses.dataclass
@@ -34,6 +31,9 @@ class Candidate:
     smoothness: float
     train: tuple[float, ...] = (math.inf,)
     held_out: tuple[float, ...] | None = None
+    rows: int = 0
+    """Number of rows of the last phase."""
+    method: Method = "Levenberg-Marquardt"
 
     @property
     def score(self) -> float:
@@ -61,16 +61,6 @@ class Task:
     """The units of the parameters in the fit."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """The limits that end a phase."""
-
-    iterations: int
-    tolerance: float
-    out_of_time: Callable[[], bool]
-    on_step: Callable[[int, float], None]
-
-
 def draw(net: nn.Module, start: int, seed: int, *, norms: bool) -> None:
     """Give a network new random weights from its own seed, in place; no global state is changed.
 
@@ -85,103 +75,22 @@ def draw(net: nn.Module, start: int, seed: int, *, norms: bool) -> None:
                 reset()
 
 
-def check_dependence(candidates: Sequence[Candidate], task: Task) -> None:
-    """Raise ValueError if the residuals are not 0 but do not depend on the parameters of the first candidates."""
-    for candidate in candidates[:2]:
-        flat = FlatNet(candidate.net, task.units)
-        theta, constants, misfit = flat.theta([candidate.net]), flat.constants([candidate.net]), task.fitted(flat)
-        slope = misfit.gradient if flat.size > MOST_PARAMETERS else misfit.normal
-        if bool(slope(theta, constants)[1].any()) or float(misfit.value(theta, constants)) == 0:
-            return
-    raise ValueError("fit: the residual does not depend on the net that it is given; compute it with its argument")
+def check_dependence(candidates: Sequence[Candidate], task: Task, clock: Clock) -> float:
+    """Return the smallest loss of the first candidates above 0, or 1 if it is larger.
 
-
-def fit_side_by_side(
-    candidates: Sequence[Candidate], task: Task, limits: Limits, *, halving: Sequence[int] = ()
-) -> tuple[list[Candidate], Why, int]:
-    """Fit candidates of one shape together; return them with the best first, why the fit ended, and the iterations.
-
-    Args:
-        candidates: the networks; they are changed.
-        task: the problem to fit.
-        limits: the limits that end the fit.
-        halving: numbers of iterations; after each of them the worse half is dropped.
+    Raises:
+        ValueError: the residuals are not 0, but do not depend on the parameters.
     """
-    flat = FlatNet(candidates[0].net, task.units)
-    nets = [c.net for c in candidates]
-    theta = flat.theta(nets)
-    strength = theta.new_tensor([c.smoothness for c in candidates])
-    objective = Penalised(task.fitted(flat), flat, nets, strength, task.sparsity)
-    held_out = None if task.held_out is None else task.held_out(flat)
-    if flat.size > MOST_PARAMETERS:
-        return _by_gradient(candidates, flat, objective, held_out, theta, limits)
-    lanes = Lanes.at(theta, objective)
-    left = list(candidates)
-    done: list[Candidate] = []
-    why: Why = "iterations"
-    for rung in (*halving, limits.iterations):
-        if len(left) == 1:
-            rung = limits.iterations
-        budget = min(rung, limits.iterations - lanes.iterations)
-        why = minimise(
-            objective,
-            lanes,
-            iterations=budget,
-            tolerance=limits.tolerance,
-            largest=flat.largest,
-            out_of_time=limits.out_of_time,
-            on_step=lambda state: limits.on_step(state.iterations, float(state.value.min())),
-        )
-        _measure(left, objective, held_out, lanes.theta)
-        if why == "time" or rung == limits.iterations:
-            break
-        order = sorted(range(len(left)), key=lambda i: left[i].score)
-        kept = torch.tensor(sorted(order[: (len(left) + 1) // 2]), device=theta.device)
-        for i in order[len(kept) :]:
-            flat.write(lanes.theta[i], left[i].net)
-            done.append(left[i])
-        left = [left[i] for i in kept.tolist()]
-        lanes = lanes.keep(kept)
-        objective.keep(kept)
-    for candidate, values in zip(left, lanes.theta, strict=True):
-        flat.write(values, candidate.net)
-    left.sort(key=lambda c: c.score)
-    return left + sorted(done, key=lambda c: c.score), why, lanes.iterations
-
-
-def _by_gradient(
-    candidates: Sequence[Candidate],
-    flat: FlatNet,
-    objective: Penalised,
-    held_out: Misfit | None,
-    theta: Tensor,
-    limits: Limits,
-) -> tuple[list[Candidate], Why, int]:
-    why: Why = "iterations"
-    most = 0
-    for i in range(len(candidates)):
-        theta[i], why, count = minimise_by_gradient(
-            functools.partial(_one_gradient, objective, torch.tensor([i], device=theta.device)),
-            theta[i],
-            iterations=limits.iterations,
-            tolerance=limits.tolerance,
-            out_of_time=limits.out_of_time,
-            on_step=limits.on_step,
-        )
-        most = max(most, count)
-    _measure(candidates, objective, held_out, theta)
-    for candidate, values in zip(candidates, theta, strict=True):
-        flat.write(values, candidate.net)
-    return sorted(candidates, key=lambda c: c.score), why, most
-
-
-def _one_gradient(objective: Penalised, lane: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
-    return objective.gradient(theta.unsqueeze(0), lane)
-
-
-def _measure(candidates: Sequence[Candidate], objective: Penalised, held_out: Misfit | None, theta: Tensor) -> None:
-    """Store the losses of the candidates."""
-    train = objective.misfits(theta).tolist()
-    other = [None] * len(train) if held_out is None else held_out.by_output(theta, objective.constants).tolist()
-    for candidate, mine, out in zip(candidates, train, other, strict=True):
-        candidate.train, candidate.held_out = tuple(mine), None if out is None else tuple(out)
+    found = []
+    with clock.stopped():
+        for candidate in candidates[:2]:
+            flat = FlatNet(candidate.net, task.units)
+            theta, constants, misfit = flat.theta([candidate.net]), flat.constants([candidate.net]), task.fitted(flat)
+            few = misfit.between(0, TRIED) if clock.limited else misfit
+            value = float(few.value(theta, constants))
+            slope = few.normal if method_for(flat.size) == "Levenberg-Marquardt" else few.gradient
+            if value == 0 or bool(slope(theta, constants)[1].any()):
+                found.append(value)
+    if not found:
+        raise ValueError("fit: the residual does not depend on the net that it is given; compute it with its argument")
+    return min((value for value in found if 0 < value < 1), default=1.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -14,10 +13,13 @@ from .._check import positive_number, real_number, whole_number
 from ..nn import KANLayer
 from ..nn.computed import check_not_computed, check_not_shared
 from .candidates import Task
+from .clock import Clock
+from .effort import ROWS
 from .flat import FlatNet
 from .grids import Grids, resolve_grids, take_over
 from .last_layer import last_layer
 from .losses import Huber, Logistic, Loss, LossName, resolve_loss
+from .norms import calibration_rows
 from .objective import Misfit
 from .observers import FitObserver, watching
 from .probe import probe_of
@@ -91,7 +93,9 @@ def fit(
         polish: at the end, fit the chosen network to all rows until the loss stops falling.
         seed: seed of the starts and of the held-out rows. The same seed gives the same network, unless `seconds` ended
             the fit.
-        seconds: time limit; the best network so far is kept. None means no limit.
+        seconds: time limit, at least about 1; None means no limit. Costs are measured, and the fit does what the time
+            allows: fewer starts and strengths, fewer rows at first, or Adam instead of a second-order method. The best
+            network so far is kept.
         iterations: most iterations of each phase; a phase ends earlier if the loss stops falling.
         progress: whether to show a bar on stderr; with None, only if stderr is a terminal.
         observer: receives the events of the fit; there is no bar then.
@@ -114,8 +118,7 @@ def fit(
         >>> fit(net, x, x[:, 0] * x[:, 1]).held_out < 1e-3
         True
     """
-    started = time.perf_counter()
-    budget = math.inf if seconds is None else positive_number("fit", "seconds", seconds)
+    clock = Clock(None if seconds is None else positive_number("fit", "seconds", seconds))
     plan = _plan(net, grids, starts, seed, smoothness, iterations, equations=residual is not None)
     wanted = resolve_loss(loss, delta)
     if not isinstance(polish, bool):
@@ -126,7 +129,7 @@ def fit(
     if residual is not None:
         if y is not None or weights is not None:
             raise ValueError("fit: give y (and weights) or residual, not both")
-        task = _equations(net, X, residual, held_out, Huber(1.0) if wanted is None else wanted, pull)
+        task = _equations(net, X, residual, held_out, Huber(1.0) if wanted is None else wanted, pull, clock)
         full, scale = task if polish else None, None
     else:
         if X is None or y is None:
@@ -137,21 +140,22 @@ def fit(
         if isinstance(wanted, Logistic) and not bool(((table.y >= 0) & (table.y <= 1)).all()):
             raise ValueError("fit: with loss='logistic' y must lie between 0 and 1")
         probe, few = probe_of(net, table.x)
-        last = last_layer(probe, few)
+        sizes = input_sizes(probe, few)
+        last = last_layer(probe, few, sizes)
         scale = TargetScale.of(last, last is not None and last.bias(net) is not None, table, wanted)
-        units = units_of(net, input_sizes(probe, few), scale, next(net.parameters()).dtype)
-        task, full = _tables(scale.inside(table), scale.loss, float(held_out), plan.seed, pull, polish, units)
+        units = units_of(net, sizes, scale, next(net.parameters()).dtype)
+        task, full = _tables(scale.inside(table), scale.loss, float(held_out), plan.seed, pull, polish, units, clock)
     unit = _own_unit if scale is None else scale.unit
     with torch.enable_grad(), watching(observer, progress) as watcher:
-        search = FitSearch(net, task, full, plan, lambda: time.perf_counter() - started > budget, watcher, unit, scale)
+        search = FitSearch(net, task, full, plan, clock, watcher, unit, scale)
         stopped = search.run()
         best = search.best
         take_over(net, best.net)
         held = None if best.held_out is None else unit(best.held_out)
-        seconds_used = time.perf_counter() - started
         result = FitResult(
-            net, stopped, unit(best.train), held, search.grid, best.smoothness, tuple(search.phases), seconds_used
-        )
+            net, stopped, unit(best.train), held, search.grid, best.smoothness, tuple(search.phases), clock.elapsed(),
+            best.rows,
+        )  # fmt: skip
         watcher.on_end(result)
     return result
 
@@ -187,27 +191,39 @@ def _plan(
 
 
 def _tables(
-    table: Table, loss: Loss, held_out: float, seed: int, sparsity: float, polish: bool, units: Units
+    table: Table,
+    loss: Loss,
+    held_out: float,
+    seed: int,
+    sparsity: float,
+    polish: bool,
+    units: Units,
+    clock: Clock,
 ) -> tuple[Task, Task | None]:
     """The task with rows held out, and the one with all rows."""
     kept, out = split_rows(table, held_out, seed)
+    points = calibration_rows(table.x)
+    if clock.limited or len(table.x) > ROWS:  # a part of the rows is then a random one
+        order = torch.randperm(len(table.x), generator=torch.Generator().manual_seed(seed % 2**63))
+        table, place = table.rows(order), torch.argsort(order)
+        kept, out = place[kept].sort()[0], place[out].sort()[0]
 
     def rows(part: Table) -> Callable[[FlatNet], Misfit]:
-        return lambda flat: Rows(flat, _call, part.x, part.y, part.weights, loss)
+        return lambda flat: Rows(flat, _call, part.x, part.y, part.weights, loss, clock=clock)
 
-    full = Task(rows(table), None, table.x, sparsity, units)
-    task = Task(rows(table.rows(kept)), rows(table.rows(out)), table.x, sparsity, units) if len(out) else full
+    full = Task(rows(table), None, points, sparsity, units)
+    task = Task(rows(table.rows(kept)), rows(table.rows(out)), points, sparsity, units) if len(out) else full
     return task, full if polish else None
 
 
 def _equations(
-    net: nn.Module, X: Any, residual: Equations, held_out: float | Equations, loss: Loss, sparsity: float
+    net: nn.Module, X: Any, residual: Equations, held_out: float | Equations, loss: Loss, sparsity: float, clock: Clock
 ) -> Task:
-    build, points = misfit_of(net, residual, loss)
+    build, points = misfit_of(net, residual, loss, clock)
     if X is not None:
         points = points_of("X", X, next(net.parameters()).device)
         check_inputs(net, points)
-    others = None if isinstance(held_out, int | float) else misfit_of(net, held_out, loss)[0]
+    others = None if isinstance(held_out, int | float) else misfit_of(net, held_out, loss, clock)[0]
     sizes = {} if points is None else input_sizes(*probe_of(net, points))
     return Task(build, others, points, sparsity, units_of(net, sizes, None, next(net.parameters()).dtype))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +40,7 @@ class LastLayer:
 
 
 @torch.no_grad()
-def last_layer(probe: nn.Module, points: Tensor) -> LastLayer | None:
+def last_layer(probe: nn.Module, points: Tensor, sizes: Mapping[str, Tensor]) -> LastLayer | None:
     """Return the last layer, or None if the outputs are not its outputs, perhaps plus something else.
 
     All other learned numbers are changed at random before, since they may follow the layer.
@@ -47,12 +48,14 @@ def last_layer(probe: nn.Module, points: Tensor) -> LastLayer | None:
     Args:
         probe: a float64 copy of the network in evaluation mode with calibrated norms.
         points: rows [N, I].
+        sizes: the sizes of columns that learned weights multiply, by the names of these parameters.
     """
     few, probe = points[:ROWS], copy.deepcopy(probe)
     generator = torch.Generator().manual_seed(0)
-    for p in probe.parameters():
+    for parameter, p in probe.named_parameters():
         if p.requires_grad:
-            p.mul_(1 + CHANGE * _normal(p, generator)).add_(CHANGE**2 * _normal(p, generator))
+            added = CHANGE**2 * _normal(p, generator) / sizes.get(parameter, 1.0)
+            p.div_(sizes.get(parameter, 1.0)).mul_(1 + CHANGE * _normal(p, generator)).add_(added)
     everywhere = [id(p) for _, p in probe.named_parameters(remove_duplicate=False)]
     for name, layer in reversed(list(probe.named_modules())):
         if not isinstance(layer, KANLinear | nn.Linear):
@@ -61,7 +64,9 @@ def last_layer(probe: nn.Module, points: Tensor) -> LastLayer | None:
         if not all(p.requires_grad and everywhere.count(id(p)) == 1 for p in own):
             continue
         before = [p.clone() for p in own]
-        alone = _trial(probe, layer, [_normal(p, generator) for p in own], few)
+        names = {id(p): parameter for parameter, p in probe.named_parameters()}
+        drawn = [_normal(p, generator) / sizes.get(names[id(p)], 1.0) for p in own]
+        alone = _trial(probe, layer, drawn, few)
         for p, value in zip(own, before, strict=True):
             p.copy_(value)
         if alone is not None:

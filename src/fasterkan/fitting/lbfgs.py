@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .clock import Clock, OutOfTimeError
 from .levenberg_marquardt import FLOOR, PATIENCE, Why
 
 
@@ -17,7 +18,8 @@ def minimise_by_gradient(
     *,
     iterations: int,
     tolerance: float,
-    out_of_time: Callable[[], bool],
+    floor: float = FLOOR,
+    clock: Clock,
     on_step: Callable[[int, float], None],
 ) -> tuple[Tensor, Why, int]:
     """Return theta [P] with a smaller objective, why the optimisation ended, and the number of iterations.
@@ -27,7 +29,8 @@ def minimise_by_gradient(
         theta: the start; it is not changed.
         iterations: most iterations of L-BFGS, each with about one gradient.
         tolerance: the optimisation ends when the objective falls by less than this fraction in `PATIENCE` iterations.
-        out_of_time: called before each iteration; True ends the optimisation.
+        clock: ends the optimisation at its deadline.
+        floor: a loss below this value is rounding error.
         on_step: called after each iteration.
 
     Source: torch.optim.LBFGS, a maintained optimiser, with its strong Wolfe line search and 50 pairs.
@@ -42,15 +45,17 @@ def minimise_by_gradient(
         return value.squeeze(0)
 
     for iteration in range(1, iterations + 1):
-        if out_of_time():
+        try:
+            clock.check()
+            optimizer.step(closure)
+            value = float(objective(at.detach())[0])
+        except OutOfTimeError:
             return best, "time", iteration - 1
-        optimizer.step(closure)
-        value = float(objective(at.detach())[0])
         if value < best_value:
             best, best_value = at.detach().clone(), value
         past.append(best_value)
         on_step(iteration, best_value)
         stuck = len(past) > PATIENCE and not best_value < (1 - tolerance) * past[-1 - PATIENCE]
-        if stuck or best_value < FLOOR or not math.isfinite(value):
+        if stuck or best_value < floor or not math.isfinite(value):
             return best, "converged", iteration
     return best, "iterations", iterations

@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from .clock import Clock, OutOfTimeError
+
 TRIES = 10
 """Number of dampings that are tried for one step before a network stops."""
 PATIENCE = 5
@@ -69,7 +71,8 @@ def minimise(
     iterations: int,
     tolerance: float,
     largest: float | Tensor = math.inf,
-    out_of_time: Callable[[], bool],
+    floor: float = FLOOR,
+    clock: Clock,
     on_step: Callable[[Lanes], None],
 ) -> Why:
     """Minimise the objective of each network, in place.
@@ -83,7 +86,8 @@ def minimise(
         iterations: largest number of Jacobians.
         tolerance: a network stops when its objective falls by less than this fraction in `PATIENCE` iterations.
         largest: largest size of the variables, one number or [P]; a step that exceeds it is not kept.
-        out_of_time: called before each iteration; True ends the loop.
+        clock: ends the loop at its deadline; an iteration is not begun if the last one took more time than is left.
+        floor: a loss below this value is rounding error.
         on_step: called after each iteration.
 
     Returns:
@@ -92,15 +96,21 @@ def minimise(
     Source: Marquardt (1963); Nielsen, Damping parameter in Marquardt's method (1999).
     """
     past: list[Tensor] = [lanes.value.clone()]
+    took = 0.0
     for _ in range(iterations):
         if not bool(lanes.active.any()):
             return "converged"
-        if out_of_time():
+        if clock.lacks(took):
             return "time"
-        _step(objective, lanes, largest)
+        before = clock.left()
+        try:
+            _step(objective, lanes, largest)
+        except OutOfTimeError:
+            return "time"
+        took = before - clock.left() if clock.limited else 0.0
         lanes.iterations += 1
         past.append(lanes.value.clone())
-        lanes.active &= lanes.value > FLOOR
+        lanes.active &= lanes.value > floor
         if len(past) > PATIENCE:
             lanes.active &= lanes.value < (1 - tolerance) * past[-1 - PATIENCE]
         on_step(lanes)

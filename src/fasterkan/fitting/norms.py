@@ -14,6 +14,10 @@ from ..nn.feature_norm import FeatureScaling
 from ..nn.statistics import FeatureStatistics
 from .frozen import frozen_kept, held_norms
 
+CALIBRATED = 8192
+"""Largest number of rows that set the norms, besides the rows with the ends of each column."""
+CHUNK = 4096
+"""Number of rows that pass through the network at a time."""
 DRIFT = 0.1
 """A norm moves if one end of its interval for the present data differs by more than this fraction of the width."""
 
@@ -21,6 +25,14 @@ HIDDEN_MARGIN = 0.2
 """Margin of the norms of hidden layers. A new row in a corner of the domain gives hidden values outside the range of
 the fitted rows. There the smooth continuation on the grid is more accurate by many digits than a straight line beyond
 the end of the grid."""
+
+
+def calibration_rows(points: Tensor) -> Tensor:
+    """Return at most about `CALIBRATED` rows of the points [N, I], which have the same range in each column."""
+    if len(points) <= CALIBRATED:
+        return points
+    spread = points[:: -(-len(points) // CALIBRATED)]
+    return torch.cat([spread, points[torch.cat([points.argmin(0), points.argmax(0)])]])
 
 
 def feature_norms(net: nn.Module) -> list[FeatureScaling]:
@@ -59,7 +71,7 @@ def settle(net: nn.Module, points: Tensor | None, dtype: torch.dtype) -> None:
         movable = [norm for norm in norms if norm not in held]
         if not all(norm.calibrated for norm in norms) or (movable and _drifted(net, movable, points)):
             with frozen_kept(net):
-                calibrate(net, points)
+                calibrate(net, list(points.split(CHUNK)))
     for norm in norms:
         with torch.no_grad():
             norm.center.copy_(norm.center.to(dtype))
@@ -83,7 +95,8 @@ def _drifted(net: nn.Module, norms: list[FeatureScaling], points: Tensor) -> boo
     handles = [norm.register_forward_pre_hook(listen) for norm in norms]
     try:
         with torch.no_grad():
-            net(points)
+            for part in points.split(CHUNK):
+                net(part)
     finally:
         for handle in handles:
             handle.remove()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -13,10 +14,20 @@ from .smoothness import Smoothness
 from .sparsity import Sparsity
 
 Constants = dict[str, Tensor]
+FEWEST = 32
+"""Smallest number of rows of each misfit in a part of a sum."""
 
 
 class Misfit(Protocol):
     """A mean loss of networks theta [S, P] with constants [S, ...]; for example `Rows` or `Residual`."""
+
+    count: int
+    """Number of rows; 1 if the loss cannot be divided into rows."""
+    share: float
+    """How much the rows determine, compared with equal weights: a fraction of 1."""
+
+    def between(self, start: int, stop: int) -> Misfit:
+        """Return the mean loss over the rows from start to stop."""
 
     def value(self, theta: Tensor, constants: Constants) -> Tensor:
         """Return the loss [S]."""
@@ -36,6 +47,17 @@ class Sum:
 
     def __init__(self, parts: Sequence[Misfit]) -> None:
         self.parts = tuple(parts)
+        self.count = max(part.count for part in parts)
+        self.share = min(part.share for part in parts)
+
+    def between(self, start: int, stop: int) -> Sum:
+        """Return the sum over the same share of each misfit's rows, at least `FEWEST` of them."""
+        found = []
+        for part in self.parts:
+            low, high = (part.count * end // self.count for end in (start, stop))
+            low = max(0, min(low, part.count - FEWEST))
+            found.append(part.between(low, max(high, low + FEWEST)))
+        return Sum(found)
 
     def value(self, theta: Tensor, constants: Constants) -> Tensor:
         return torch.stack([part.value(theta, constants) for part in self.parts]).sum(0)
@@ -73,15 +95,17 @@ class Penalised:
         if sparsity:
             self.penalties.append(Sparsity(flat, nets, sparsity))
 
+    def over(self, misfit: Misfit) -> Penalised:
+        """Return the same objective with another misfit."""
+        other = copy.copy(self)
+        other.misfit = misfit
+        return other
+
     def keep(self, lanes: Tensor) -> None:
         """Continue with these networks only."""
         self.constants = self._of(lanes)
         for penalty in self.penalties:
             penalty.keep(lanes)
-
-    def misfits(self, theta: Tensor) -> Tensor:
-        """Return the part of each output in the loss of all networks, without penalties, [S, M]."""
-        return self.misfit.by_output(theta, self.constants)
 
     def value(self, theta: Tensor, lanes: Tensor) -> Tensor:
         total = self.misfit.value(theta, self._of(lanes))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp, vmap
 
 from .._check import positive_number
+from .clock import Clock
 from .flat import FlatNet
 from .losses import Loss
 from .objective import Constants, Misfit, Sum
@@ -36,12 +37,20 @@ class Residual:
         flat: the network's shape.
         function: computes r from the net.
         loss: the loss of each element of r.
+        clock: checked before each part of the computation; it may end it.
     """
 
-    def __init__(self, flat: FlatNet, function: Whole, loss: Loss) -> None:
-        self.flat, self.loss = flat, loss
+    count = 1
+    share = 1.0
+
+    def __init__(self, flat: FlatNet, function: Whole, loss: Loss, clock: Clock | None = None) -> None:
+        self.flat, self.loss, self.clock = flat, loss, Clock() if clock is None else clock
         self.caller = _WholeCaller(flat.net, function)
         self.forward_mode = True
+
+    def between(self, start: int, stop: int) -> Residual:
+        """Return the same loss: it has no rows that could be left out."""
+        return self
 
     def _vector(self, theta: Tensor, constants: Constants) -> Tensor:
         tensors = {f"net.{k}": t for k, t in {**self.flat.unflatten(theta), **constants}.items()}
@@ -51,6 +60,7 @@ class Residual:
         """Return the mean loss [S]."""
         found = []
         for s, row in enumerate(theta):
+            self.clock.check()
             residual = self._vector(row.detach(), _one(constants, s)).detach()
             found.append(self.loss.value(residual, torch.zeros_like(residual)).mean())
         return torch.stack(found)
@@ -74,6 +84,7 @@ class Residual:
         """Return the mean loss [S] and its gradient [S, P]."""
         values, gradients = [], []
         for s, row in enumerate(theta):
+            self.clock.check()
             leaf = row.detach().requires_grad_()
             residual = self._vector(leaf, _one(constants, s))
             value = self.loss.value(residual, torch.zeros_like(residual)).mean()
@@ -93,8 +104,11 @@ class Residual:
         def along(direction: Tensor) -> Tensor:
             return jvp(lambda at: self._vector(at, constants), (theta,), (direction,))[1]
 
-        columns = vmap(along, chunk_size=TANGENTS)(torch.eye(len(theta), dtype=theta.dtype, device=theta.device))
-        return columns.detach().mT, self._vector(theta, constants).detach()
+        columns = []
+        for part in torch.eye(len(theta), dtype=theta.dtype, device=theta.device).split(TANGENTS):
+            self.clock.check()
+            columns.append(vmap(along)(part).detach())
+        return torch.cat(columns).mT, self._vector(theta, constants).detach()
 
     def _reverse(self, theta: Tensor, constants: Constants) -> tuple[Tensor, Tensor]:
         leaf = theta.clone().requires_grad_()
@@ -102,10 +116,12 @@ class Residual:
         if not residual.requires_grad:
             return residual.new_zeros(len(residual), len(leaf)), residual
         rows = torch.eye(len(residual), dtype=residual.dtype, device=residual.device)
-        found: list[Tensor | None] = [
-            torch.autograd.grad(residual, leaf, part, retain_graph=True, is_grads_batched=True, allow_unused=True)[0]
-            for part in rows.split(TANGENTS)
-        ]
+        found: list[Tensor | None] = []
+        for part in rows.split(TANGENTS):
+            self.clock.check()
+            found += torch.autograd.grad(
+                residual, leaf, part, retain_graph=True, is_grads_batched=True, allow_unused=True
+            )
         used = [part for part in found if part is not None]  # either all parts or none
         return torch.cat(used) if used else leaf.new_zeros(len(residual), len(leaf)), residual.detach()
 
@@ -123,7 +139,9 @@ class _WholeCaller(nn.Module):
         return residual.reshape(-1).double()
 
 
-def misfit_of(net: nn.Module, equations: Equations, loss: Loss) -> tuple[Callable[[FlatNet], Misfit], Tensor | None]:
+def misfit_of(
+    net: nn.Module, equations: Equations, loss: Loss, clock: Clock
+) -> tuple[Callable[[FlatNet], Misfit], Tensor | None]:
     """Return a function that makes the misfit for a shape of network, and the points of the equations or None.
 
     Raises:
@@ -131,7 +149,7 @@ def misfit_of(net: nn.Module, equations: Equations, loss: Loss) -> tuple[Callabl
     """
     if callable(equations):
         function = equations
-        return (lambda flat: Residual(flat, function, loss)), None
+        return (lambda flat: Residual(flat, function, loss, clock)), None
     device = next(net.parameters()).device
     given: Any = equations
     if not isinstance(given, tuple | list) or not all(isinstance(term, tuple | list) for term in given):
@@ -140,11 +158,15 @@ def misfit_of(net: nn.Module, equations: Equations, loss: Loss) -> tuple[Callabl
             f"fn(net, x), got {given!r}"
         )
     terms = [_term(i, term, device) for i, term in enumerate(given)]
+    if clock.limited:  # parts of the points are then spread over all of them
+        generator = torch.Generator().manual_seed(0)
+        orders = [torch.randperm(len(points), generator=generator) for _, points, _ in terms]
+        terms = [(fn, points[order], weight) for (fn, points, weight), order in zip(terms, orders, strict=True)]
     if not terms:
         raise ValueError("fit: residual is an empty list; give fn(net), or pairs (fn, points)")
 
     def build(flat: FlatNet) -> Misfit:
-        return Sum([_rows(flat, *term, loss) for term in terms])
+        return Sum([_rows(flat, *term, loss, clock) for term in terms])
 
     return build, _inputs(net, [points for _, points, _ in terms])
 
@@ -169,7 +191,7 @@ def _inputs(net: nn.Module, points: list[Tensor]) -> Tensor | None:
     return torch.cat(rows) if rows else None
 
 
-def _rows(flat: FlatNet, function: RowFunction, points: Tensor, weight: float, loss: Loss) -> Rows:
+def _rows(flat: FlatNet, function: RowFunction, points: Tensor, weight: float, loss: Loss, clock: Clock) -> Rows:
     """The misfit of one term: the mean over its points, times its weight."""
     few = points[:2]
     found: Any = function(flat.net, few)
@@ -180,7 +202,7 @@ def _rows(flat: FlatNet, function: RowFunction, points: Tensor, weight: float, l
             f"of them, unsummed; for {len(few)} points it returned one {got}"
         )
     targets = torch.zeros(len(points), found.numel() // len(few), dtype=torch.float64, device=points.device)
-    return Rows(flat, function, points, targets, torch.ones_like(points[:, 0]), loss, weight)
+    return Rows(flat, function, points, targets, torch.ones_like(points[:, 0]), loss, weight, clock)
 
 
 def _one(constants: Constants, s: int) -> Constants:

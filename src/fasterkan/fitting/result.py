@@ -7,9 +7,11 @@ from typing import Literal
 
 from torch import nn
 
+from .effort import Method
+
 Stopped = Literal["converged", "held-out error stopped falling", "time", "iterations"]
 
-PhaseName = Literal["starts", "smoothness", "grid", "polish"]
+PhaseName = Literal["starts", "smoothness", "grid", "rows", "polish"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,15 +34,20 @@ class Phase:
     """One phase: some networks with one grid, fitted in parallel."""
 
     name: PhaseName
-    """The name says what the phase decides: the start, the smoothness, or a finer grid; "polish" fits to all rows."""
+    """The name says what the phase decides: the start, the smoothness, or a finer grid. "rows" fits to more rows, and
+    "polish" to all."""
     grid: int | None
     """The count of the networks' bases (grid_size, num_grids, degree, ...); None if they do not share one count."""
     attempts: tuple[Attempt, ...]
     """The networks, the best first."""
     iterations: int
-    """Number of Jacobians, or of gradients of L-BFGS."""
+    """Number of Jacobians, of gradients of L-BFGS, or of batches of Adam."""
     seconds: float
     """Time of the phase."""
+    rows: int
+    """Number of rows (or points of equations) that its best network was fitted to; 1 for equations as a whole."""
+    method: Method
+    """The optimiser."""
 
     @property
     def best(self) -> Attempt:
@@ -55,8 +62,8 @@ class FitResult:
     Attributes:
         net: the network that was given, fitted.
         stopped: why the fit ended: "converged" (the loss stopped falling), "held-out error stopped falling" (finer
-            grids were not better, and the best grid was kept), "time" (`seconds` ran out), "iterations" (the last phase
-            used all iterations).
+            grids were not better, and the best grid was kept), "time" (`seconds` ended a phase, or left no time for all
+            networks, rows or phases), "iterations" (the last phase used all iterations).
         loss: root of twice the mean loss over the fitted rows and all outputs. For "squared" it is the RMSE, in units
             of y. It depends mostly on the outputs with the largest numbers. In the fit and its choices, outputs of any
             size count equally.
@@ -65,6 +72,8 @@ class FitResult:
         smoothness: the strength of the smoothness penalty that was chosen.
         phases: the phases, in order.
         seconds: time of the whole fit.
+        rows: number of rows (or points of equations) that the network was fitted to in its last phase; 1 for equations
+            as a whole.
     """
 
     net: nn.Module
@@ -75,10 +84,11 @@ class FitResult:
     smoothness: float
     phases: tuple[Phase, ...]
     seconds: float
+    rows: int
 
     @property
     def cut_by_clock(self) -> bool:
-        """True if time ran out: another run or machine may then give another network, even with the same seed."""
+        """True if the clock changed anything; another run may then give another network, even with the same seed."""
         return self.stopped == "time"
 
     def __str__(self) -> str:
@@ -93,6 +103,6 @@ class FitResult:
             size = "" if phase.grid is None else f" {phase.grid}"
             lines.append(
                 f"  {phase.name}{size}: {len(phase.attempts)} networks, {phase.iterations} iterations, "
-                f"{phase.seconds:.1f} s, loss {best.loss:.3g}{held}"
+                f"{phase.rows} rows, {phase.seconds:.1f} s, loss {best.loss:.3g}{held}"
             )
         return "\n".join(lines)

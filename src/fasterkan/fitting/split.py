@@ -28,7 +28,7 @@ def split_rows(table: Table, fraction: float, seed: int) -> tuple[Tensor, Tensor
     if not 0 <= real_number("fit", "held_out", fraction) <= 0.5:
         raise ValueError(f"fit: held_out must be a fraction from 0 to 0.5, got {fraction}")
     x = table.x.cpu()
-    _, group = torch.unique(x, dim=0, return_inverse=True)
+    group = _equal_rows(x)
     groups = int(group.max()) + 1
     count = round(fraction * groups)
     everything = torch.arange(len(x))
@@ -39,3 +39,14 @@ def split_rows(table: Table, fraction: float, seed: int) -> tuple[Tensor, Tensor
     chosen[order[:count]] = True
     out = chosen[group]
     return everything[~out], everything[out]
+
+
+def _equal_rows(x: Tensor) -> Tensor:
+    """Number the different rows of x [N, I] in their lexicographic order, [N]: `torch.unique(x, dim=0)`, but faster."""
+    group = torch.zeros(len(x), dtype=torch.int64)
+    for column in x.unbind(1):
+        _, rank = torch.unique(column, return_inverse=True)
+        _, group = torch.unique(group * len(x) + rank, return_inverse=True)
+        if int(group.max()) + 1 == len(x):
+            break
+    return group

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..nn import KANLinear
+from ..nn.edge_layer import EdgeLayer
 from .scaling import TargetScale
 
 COMPARED = 64
@@ -72,8 +73,7 @@ def _listener(found: dict[str, Tensor], prefix: str, points: Tensor) -> Callable
         if isinstance(layer, nn.Linear):
             found[f"{prefix}weight"] = _power_of_two(_size(x))
         elif isinstance(layer, KANLinear) and layer.base is not None and layer.base_input == "x":
-            seen = layer.selected(x)
-            found[f"{prefix}base_weight"] = _power_of_two(_size_of_base(layer.base, seen))
+            found[f"{prefix}base_weight"] = base_sizes(layer, layer.selected(x))
 
     return listen
 
@@ -97,6 +97,19 @@ def _size_of_base(base: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     ordinary = _size(base(torch.linspace(-1, 1, 257, dtype=x.dtype, device=x.device).unsqueeze(-1)))
     own, column = _size(base(x)) / ordinary, _size(x)
     return torch.where(torch.isfinite(own) & (own > DEAD * column.clamp_max(1)), own, column)
+
+
+@torch.no_grad()
+def base_sizes(layer: EdgeLayer, x: Tensor) -> Tensor:
+    """Return the size of the base branch of each input, a power of two, [I]; 1 for ordinary inputs and without branch.
+
+    Args:
+        layer: a layer of edge functions.
+        x: the inputs with edges [N, I], before the norm.
+    """
+    if layer.base is None or layer.base_input != "x":
+        return torch.ones(layer.in_features, dtype=torch.float64, device=x.device)
+    return _power_of_two(_size_of_base(layer.base, x.double()))
 
 
 def _power_of_two(size: Tensor) -> Tensor:

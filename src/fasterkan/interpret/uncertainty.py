@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .._arrays import array_of, as_targets, check_finite
+from ..fitting.units import base_sizes
 from ..nn import KANLinear
 from ..nn.edge_functions import panel, panel_weights, points_of_x
 from ._walk import Step, as_evaluated, one_variable, rows_of, walk
@@ -95,6 +96,10 @@ def _behind(steps: list[Step], number: int) -> Tensor:
 def _band(step: Step, behind: Tensor, residual: Tensor, grid: Tensor) -> Tensor:
     layer, rows = step.layer, len(step.x)
     functions, weight = _centred(layer, step.x, step.x), panel_weights(layer)  # [N, (O,) I, J], [O, I, J]
+    size = torch.ones_like(weight[0])  # [I, J]; the base branch may have the units of x, and its weight 1 / them
+    if layer.base_weight is not None:
+        size[:, -1] = base_sizes(layer, step.x)
+    functions, weight = functions / size, weight * size
     letters = "noij" if layer.basis.per_edge else "nij"
     alive = torch.ones(weight.shape[:2], dtype=torch.bool) if layer.mask is None else layer.mask
     alive = alive.to(weight.device).unsqueeze(-1).expand_as(weight).flatten()
@@ -109,7 +114,7 @@ def _band(step: Step, behind: Tensor, residual: Tensor, grid: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(information)
     root = torch.zeros(weight.numel(), len(values), dtype=torch.float64, device=weight.device)
     root[alive] = vectors * (values.clamp_min(0) + 1 / prior).rsqrt()  # Cov = root root^T
-    at = _centred(layer, grid.to(step.x), step.x)  # [S, (O,) I, J]
+    at = _centred(layer, grid.to(step.x), step.x) / size  # [S, (O,) I, J]
     found = torch.empty(len(grid), *weight.shape[:2], dtype=torch.float64)
     for o, row in enumerate(root.view(*weight.shape, -1)):  # [I, J, P]
         here = at[:, o] if layer.basis.per_edge else at  # [S, I, J]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .._arrays import array_of, input_of, is_array, is_pair, parts_of
+from .._torch import compiler_off
 from .computed import check_not_shared
 from .edge_functions import exact_tensors, range_of_z, spread_over
 from .feature_norm import FeatureScaling
@@ -263,7 +264,7 @@ def _gather(model: nn.Module, pending: dict[str, KANLayer], batches: Iterable[An
     handles = [_norm(layer).register_forward_pre_hook(hook(name)) for name, layer in pending.items()]
     try:
         for batch in batches:
-            with torch.no_grad(), torch.compiler.set_stance("force_eager"), contextlib.suppress(_StatisticsGathered):
+            with torch.no_grad(), compiler_off(), contextlib.suppress(_StatisticsGathered):
                 model(_rows(batch, model))
     finally:
         for handle in handles:

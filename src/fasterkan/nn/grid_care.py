@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .._arrays import input_of
 from .._check import real_number, whole_number
+from .._torch import compiler_off
 from ..bases import Basis
 from .computed import check_not_shared, check_readable
 from .edge_functions import OUTSIDE, behind_norm, exact_tensors, nodes, relative_error
@@ -147,7 +148,7 @@ def _first_reached(model: nn.Module, pending: list[EdgeLayer], x: Tensor) -> tup
     training = {m: m.training for m in model.modules()}
     model.eval()
     try:
-        with torch.no_grad(), torch.compiler.set_stance("force_eager"):
+        with torch.no_grad(), compiler_off():
             model(x)
     except _InputsGathered:
         pass
