@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 import fasterkan as fk
 from fasterkan.ops import kan_linear_recompute, kan_linear_reference, recompute
@@ -46,6 +47,23 @@ def test_every_chunk_counts(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     grads = (torch.autograd.grad(y, list(t.values()), dy, materialize_grads=True) for y in (got, expected))
     for name, a, b in zip(t, *grads, strict=True):
         assert torch.allclose(a, b, rtol=1e-11, atol=1e-11), name
+
+
+@pytest.mark.parametrize("chunk", [3, 5, 64], ids=lambda rows: f"{rows} rows at once")
+@pytest.mark.parametrize("as_convolutions", [False, True], ids=["products", "convolutions"])
+def test_the_flop_counter_sees_the_whole_step(
+    chunk: int, as_convolutions: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three products of N x I K by O for each layer, 2 operations for each multiply-add; as many as for the formula."""
+    chunks_of(monkeypatch, chunk)
+    monkeypatch.setattr("fasterkan.ops.product.convolution_is_faster", lambda rows, weight: as_convolutions)
+    counts = []
+    for call in (kan_linear_recompute, kan_linear_reference):
+        t = make(11)
+        with FlopCounterMode(display=False) as counter:
+            run(call, t).square().sum().backward()
+        counts.append(counter.get_total_flops())
+    assert counts == [3 * 2 * 11 * (6 * 8) * 4] * 2
 
 
 @pytest.mark.parametrize("wanted", ["z", "weight", "bias", "grid", "inv_denominator"])

@@ -108,11 +108,14 @@ class _RowChunks:
 
 
 def _add_product(total: Tensor | None, a: Tensor, b: Tensor, dtype: torch.dtype) -> Tensor:
-    """total + a @ b, in place after the first call; `dtype` is the dtype of the total, at least float32."""
+    """total + a @ b, in place after the first call; `dtype` is the dtype of the total, at least float32.
+
+    torch's FlopCounterMode knows `addmm`, also with `out`, but not `addmm_`.
+    """
     if total is None:
         return (a @ b).to(dtype)
     if total.dtype == a.dtype:
-        return total.addmm_(a, b)
+        return torch.addmm(total, a, b, out=total)
     return total.add_(a @ b)
 
 
