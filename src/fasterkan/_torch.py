@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 import torch
 import torch.autograd.forward_ad as forward_ad
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.utils._python_dispatch import _disable_current_modes
 from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
@@ -74,3 +76,39 @@ def compiler_off() -> AbstractContextManager[object]:
     if compiler_is_imported():
         return torch.compiler.set_stance("force_eager")
     return contextlib.nullcontext()
+
+
+def version_of(x: Tensor) -> int | None:
+    """Return a number that grows with each change of x in place; None for inference tensors, which do not count."""
+    return None if x.is_inference() else x._version
+
+
+def is_plain(x: Tensor) -> bool:
+    """Return whether x holds numbers and no mode listens: it is not traced, fake, wrapped or on the meta device."""
+    return (
+        type(x) is Tensor
+        and not x.is_meta
+        and not torch._C._len_torch_dispatch_stack()
+        and not torch._C._are_functorch_transforms_active()
+        and torch._C._get_tracing_state() is None
+    )
+
+
+def smallest_number(x: Tensor) -> int | None:
+    """Return the smallest whole number in x, whatever traces, transforms or wraps it; None if x holds no numbers."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(x):
+        x = torch._C._functorch.get_unwrapped(x)
+    if x.is_meta or isinstance(x, FakeTensor):
+        return None
+    tracing = torch._C._get_tracing_state()
+    torch._C._set_tracing_state(None)  # type: ignore[attr-defined]  # the tracer warns that a number is a constant
+    try:
+        with _disable_current_modes():
+            return int(x.min())
+    finally:
+        torch._C._set_tracing_state(tracing)  # type: ignore[attr-defined]
+
+
+def is_parallel_copy(module: nn.Module) -> bool:
+    """Return whether a module is one of the copies that DataParallel makes for one forward and throws away."""
+    return getattr(module, "_is_replica", False)

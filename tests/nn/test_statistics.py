@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -145,10 +145,18 @@ def test_a_scale_that_its_dtype_cannot_hold_is_1(mode: str, dtype: torch.dtype, 
     assert (scale[0].item() == 1.0) is constant
 
 
-def test_without_other_processes_all_reduce_does_nothing() -> None:
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_deviations_whose_squares_leave_float64(size: float) -> None:
+    rows = torch.tensor([[-1.0], [1.0]], dtype=torch.float64) * size
+    center, scale = gathered(rows, features=1).center_scale("std", (-3.0, 3.0), 0.0, torch.float64)
+    assert center.tolist() == [0.0]
+    assert scale.item() * size == pytest.approx(3**0.5)  # as of evenly spread data
+
+
+def test_without_a_group_all_reduce_does_nothing() -> None:
     statistics, rows = FeatureStatistics(2), torch.randn(6, 2)
     statistics.add(rows)
-    statistics.all_reduce()
+    statistics.all_reduce(None)
     assert_equals_numpy(statistics, rows.double().numpy())
 
 
@@ -161,22 +169,28 @@ def _worker(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=3)
     statistics = FeatureStatistics(2)
-    statistics.all_reduce()
+    statistics.all_reduce(dist.group.WORLD)
     assert statistics.count == 0
     statistics.add(rows_of(rank))
-    statistics.all_reduce()
-    torch.save(vars(statistics), Path(folder) / f"{rank}.pt")
+    pair = dist.new_group([0, 2])
+    alone = copy.deepcopy(statistics)
+    alone.all_reduce(pair if rank != 1 else None)
+    statistics.all_reduce(dist.group.WORLD)
+    torch.save({"all": statistics, "pair": alone}, Path(folder) / f"{rank}.pt")
     dist.barrier()
     dist.destroy_process_group()
 
 
 def test_three_processes_get_the_statistics_of_the_whole(tmp_path: Path) -> None:
     torch.multiprocessing.spawn(_worker, (str(tmp_path),), nprocs=3)
-    ranks: list[dict[str, Any]] = [torch.load(tmp_path / f"{rank}.pt") for rank in range(3)]
-    merged = FeatureStatistics(2)
-    vars(merged).update(ranks[0])
-    assert_equals_numpy(merged, torch.cat([rows_of(rank) for rank in range(3)]).double().numpy())
-    assert [r["skipped"] for r in ranks] == [0, 1, 0]
+    ranks: list[dict[str, FeatureStatistics]] = [
+        torch.load(tmp_path / f"{rank}.pt", weights_only=False) for rank in range(3)
+    ]
+    rows = torch.cat([rows_of(rank) for rank in range(3)]).double().numpy()  # rank 1 has none
+    assert_equals_numpy(ranks[0]["all"], rows)
+    assert_equals_numpy(ranks[2]["pair"], rows)
+    assert ranks[1]["pair"].count == 0
+    assert [r["all"].skipped for r in ranks] == [0, 1, 0]
     for other in ranks[1:]:
-        for name in ("count", "mean", "m2", "minimum", "maximum"):
-            assert torch.equal(torch.as_tensor(other[name]), torch.as_tensor(ranks[0][name])), name
+        for name in ("mean", "m2", "minimum", "maximum"):
+            assert torch.equal(getattr(other["all"], name), getattr(ranks[0]["all"], name)), name

@@ -114,5 +114,5 @@ def _moved(layer: KANLayer, statistics: FeatureStatistics) -> bool:
     center, scale = statistics.center_scale(norm.mode, (low, high), norm.description.margin, torch.float64)
     own_center, own_scale = norm.center.cpu().double(), norm.scale.cpu().double()
     ends = [(end / scale + center - own_center) * own_scale - end for end in (low, high)]
-    constant = statistics.maximum == statistics.minimum
+    constant = (statistics.maximum == statistics.minimum).cpu()
     return any(bool(((end.abs() > DRIFT * (high - low)) & ~constant).any()) for end in ends)

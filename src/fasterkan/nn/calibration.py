@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from .._arrays import array_of, input_of, is_array, is_pair, parts_of
@@ -25,9 +26,9 @@ class _StatisticsGathered(BaseException):
 class Calibratable(nn.Module):
     """The methods for feature norms that layers and models share; without a feature norm they raise ValueError."""
 
-    def calibrate(self, data: Tensor | Iterable[Any]) -> dict[str, float]:
+    def calibrate(self, data: Tensor | Iterable[Any], *, group: dist.ProcessGroup | None = None) -> dict[str, float]:
         """Set every feature norm from data, layer by layer; see `fasterkan.nn.calibration.calibrate`."""
-        return calibrate(self, data)
+        return calibrate(self, data, group=group)
 
     def freeze(self) -> None:
         """Stop the feature norms from following the data in training.
@@ -77,7 +78,9 @@ class Calibratable(nn.Module):
 
 @torch.inference_mode(False)
 @torch.no_grad()
-def calibrate(model: nn.Module, data: Tensor | Iterable[Any]) -> dict[str, float]:
+def calibrate(
+    model: nn.Module, data: Tensor | Iterable[Any], *, group: dist.ProcessGroup | None = None
+) -> dict[str, float]:
     """Set the centre and scale of every feature norm in `model`, in the order in which the data reaches them.
 
     Layers that were calibrated before also get new weights, so that their functions stay the same (`Basis.refit`).
@@ -88,7 +91,9 @@ def calibrate(model: nn.Module, data: Tensor | Iterable[Any]) -> dict[str, float
             iterable of batches. A batch is a tensor or array, or a tuple or list that starts with one. Whole numbers
             are taken as numbers, except by a model with an `nn.Embedding`. The data is read once for each layer. Empty
             and non-finite batches are skipped.
-            In a distributed run every rank gives its own data: at least one batch, which may be empty.
+        group: None uses the rows of this process alone. With a group of torch.distributed, such as
+            `torch.distributed.group.WORLD`, the norms are set from the rows of all its ranks. Then each of these ranks
+            must make this call, with data of its own: at least one batch, which may be empty.
 
     Returns:
         For each layer that was calibrated before: its name, and the relative RMS error between its old and new
@@ -110,7 +115,7 @@ def calibrate(model: nn.Module, data: Tensor | Iterable[Any]) -> dict[str, float
         while pending:
             name = _gather(model, pending, batches)
             statistics = _norm(pending[name]).statistics
-            statistics.all_reduce()
+            statistics.all_reduce(group)
             if not statistics.count:
                 raise ValueError(
                     f"calibrate: {name or 'the layer'} saw no usable row: every batch was empty or held NaN or "
@@ -128,14 +133,16 @@ def calibrate(model: nn.Module, data: Tensor | Iterable[Any]) -> dict[str, float
 
 @torch.inference_mode(False)
 @torch.no_grad()
-def update_norms(model: nn.Module) -> dict[str, float]:
+def update_norms(model: nn.Module, *, group: dist.ProcessGroup | None = None) -> dict[str, float]:
     """Move the feature norms to the statistics of the training data since the last call, keeping the functions.
 
-    Call it between optimiser steps. Each norm freezes after `FeatureNorm.updates` calls. In a distributed run every
-    rank must call it.
+    Call it between optimiser steps. Each norm freezes after `FeatureNorm.updates` calls. Forwards under transforms, in
+    compiled code, in CUDA graphs and in DataParallel leave no statistics.
 
     Args:
         model: any module. If it has no feature norms, nothing happens.
+        group: None uses the rows of this process alone. With a group of torch.distributed, those of all its ranks, each
+            of which must make this call. Ranks that train one model (DDP) need this: else their norms become different.
 
     Returns:
         For each layer name, the relative RMS error between its old and new functions.
@@ -148,7 +155,7 @@ def update_norms(model: nn.Module) -> dict[str, float]:
     errors = {}
     for name, layer in moving.items():
         norm = _norm(layer)
-        norm.statistics.all_reduce()
+        norm.statistics.all_reduce(group)
         if norm.updates_left > 0 and (error := move_norm(layer)) is not None:
             errors[name] = error
         norm.updates_left -= 1
@@ -162,7 +169,7 @@ def move_norm(layer: KANLayer) -> float | None:
     norm = _norm(layer)
     tensors, (low, high) = layer.basis_tensors(), range_of_z(layer)
     before, (center, scale) = norm.calibrated, _exact(norm)
-    if not norm.move_to_statistics((low, high)) or not before:
+    if norm.move_to_statistics((low, high)) is None or not before:
         return None
     new_center, new_scale = _exact(norm)
     edges = layer.edge_weights().detach()  # [..., I, K]
