@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
@@ -152,3 +153,68 @@ def test_without_pillow(call, model, images, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     said = call("predict", model, images)
     assert (said.code, said.err) == (2, 'error: reading images needs Pillow: pip install "fasterkan[vision]"\n')
+
+
+def paint(path, values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).save(path)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Two classes, bright on the left and bright on the right, in splits; 12 bits in files of 16."""
+    root = tmp_path_factory.mktemp("set") / "photos"
+    ramp = np.linspace(0, 4095, 28 * 28).reshape(28, 28).T.astype(np.uint16)
+    for split, count in (("Train", 8), ("valid", 2), ("TEST", 2)):
+        for i in range(count):
+            paint(root / split / "right" / f"{i}.png", np.roll(ramp, i, 0))
+            paint(root / split / "left" / f"{i}.png", np.roll(ramp, i, 0)[:, ::-1].copy())
+    return root
+
+
+def test_a_run_on_a_folder_reads_images_as_in_training(call, photos, tmp_path):
+    run = tmp_path / "run"
+    options = ("--layers", "784,2", "--num-grids", "2", "--epochs", "3", "--lr", "0.01", "--batch-size", "4")
+    dark = call("train", photos, "--out", run, *options)
+    assert dark.code != 0
+    assert "white=4095 (--white 4095)" in dark.err
+    assert not run.exists()
+    assert call("train", photos, "--out", run, *options, "--white", "4095").code == 0
+    assert json.loads((run / "config.json").read_text())["white"] == 4095
+    result = json.loads((run / "result.json").read_text())
+    assert (result["classes"], result["test_rows"]) == (["left", "right"], 4)
+    assert call("eval", run, "--json").code == 0
+
+    image = photos / "TEST" / "left" / "0.png"
+    said = call("predict", run, image, "--json")
+    assert (said.code, said.err) == (0, "")
+    about = json.loads(said.out)
+    levels = np.round(np.asarray(Image.open(image)) / 4095 * 255) / 255
+    net = fk.from_pretrained(run / "model").eval()
+    with torch.no_grad():
+        expected = net(torch.from_numpy(levels).float().flatten()).double().softmax(0)
+    assert about["probabilities"] == pytest.approx(expected.tolist(), rel=1e-5)
+    assert about["class"] == ("left", "right")[int(expected.argmax())]
+    assert about["classes"] == ["left", "right"]
+
+    text = call("predict", run, image).out
+    assert text.startswith(f"{image}: {about['class']}\n")
+    assert "read as in training: made it grey and resized it to 28 x 28" in text
+    table = call("predict", run, image.parent).out
+    assert about["class"] in table
+    bright = tmp_path / "bright.png"
+    paint(bright, np.full((28, 28), 5000, np.uint16))
+    refused = call("predict", run, bright)
+    assert refused.code == 2
+    assert "has pixels up to 5000 (16 bits), where 4095 is white" in refused.err
+
+
+def test_classes_are_numbers_where_an_old_run_does_not_name_them(call, photos, tmp_path):
+    run = tmp_path / "run"
+    call("train", photos, "--out", run, "--layers", "784,2", "--num-grids", "2", "--epochs", "1", "--white", "4095")
+    result = json.loads((run / "result.json").read_text())
+    del result["classes"]
+    (run / "result.json").write_text(json.dumps(result))
+    said = call("predict", run, photos / "TEST" / "left" / "0.png")
+    assert "the run does not say the names of its classes; they are shown as numbers" in said.err
+    assert said.out.split(":")[1].split()[0] in ("0", "1")

@@ -68,6 +68,7 @@ REFUSED = [
     ("seed", 2**63, f"seed must be below 2^63, got {2**63}"),
     ("dataset", "", "dataset must be a string of one or more letters, got ''"),
     ("data_root", 3, "data_root must be a string of one or more letters, got 3"),
+    ("white", 0, "white must be above 0, got 0"),
 ]
 
 

@@ -78,6 +78,30 @@ def test_32_bits(drawing, save, dtype):
     assert digit_from_image(save(wide, "a.tiff")).report.inverted
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_fewer_bits_in_files_of_16(drawing, save, bits):
+    wide = (np.asarray(drawing) / 255 * (2**bits - 1)).round().astype(np.uint16)
+    picture = read_image(save(Image.fromarray(wide)))
+    assert torch.equal((picture.grey * 255).round().long(), values(drawing))
+    assert picture.steps == (f"scaled {bits} bits",)
+
+
+@pytest.mark.parametrize("factor", [1 / 255, 4000 / 255, 1.0], ids=["0-to-1", "0-to-4000", "0-to-255"])
+def test_floating_point_of_any_range(drawing, save, factor):
+    wide = Image.fromarray((np.asarray(drawing) * factor).astype(np.float32))
+    low, high = (int(end(values(drawing))) for end in (torch.min, torch.max))
+    expected = (values(drawing) - low) / (high - low)
+    assert torch.allclose(read_image(save(wide, "a.tiff")).grey, expected, atol=1e-6)
+
+
+def test_signed_numbers_are_not_clipped(drawing, save):
+    shifted = Image.fromarray(np.asarray(drawing).astype(np.int32) - 100)
+    picture = read_image(save(shifted, "a.tiff"))
+    low, high = (int(end(values(drawing))) for end in (torch.min, torch.max))
+    assert torch.allclose(picture.grey, (values(drawing) - low) / (high - low), atol=1e-6)
+    assert picture.steps == ("stretched signed 32 bits to [0, 1]",)
+
+
 def test_pixels_that_are_not_finite(save):
     bad = np.zeros((20, 20), np.float32)
     bad[3, 4] = np.nan

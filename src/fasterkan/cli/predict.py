@@ -17,18 +17,18 @@ from torch import Tensor
 from ..models import Pretrained, from_pretrained
 from ..train import RunFolder, RunFolderError
 from ..train.networks import image_shape
-from ..vision import Digit, ImageError, digit_from_image, find_images
 from .fitted import is_fitted
+from .pictures import Picture, Reader, reader_of
 from .predict_table import predict_table
 from .text import percent
 
 _BAR = 30
 """Width of the bar for probability 1, in characters."""
 
-HELP = """Predict digits in images, or new rows of a table.
+HELP = """Predict digits in images, the classes of other images, or new rows of a table.
 
-If RUN is a model of digits, FILES are photographs or drawings: image files, folders or globs. Reading them needs
-Pillow:
+If RUN is a model of digits, FILES are photographs or drawings: image files, folders or globs. If RUN was trained on a
+folder of images, FILES are images of the same kind, read as in training. Both need Pillow:
 
 \b
   pip install "fasterkan[vision]"
@@ -68,19 +68,22 @@ def predict_command(
     if out is not None:
         raise ValueError("--out is only for tables; for images, redirect the output: --json > FILE")
     model = _load(run)
-    digits, problems = _read(files)
+    reader = reader_of(run)
+    if reader.note:
+        typer.echo(f"note: {reader.note}", err=True)
+    pictures, problems = reader.read(files)
     for problem in problems:
         typer.secho(f"error: {problem}", fg="red", err=True)
-    if digits:
-        probabilities = _probabilities(model, torch.stack([digit.pixels for _, digit in digits]))
+    if pictures:
+        probabilities = _probabilities(model, torch.stack([picture.pixels for picture in pictures]))
         if as_json:
-            _print_json(digits, probabilities)
-        elif len(digits) == 1:
-            _print_one(*digits[0], probabilities[0], top)
+            _print_json(pictures, probabilities, reader)
+        elif len(pictures) == 1:
+            _print_one(pictures[0], probabilities[0], top, reader)
         else:
-            _print_table(digits, probabilities, top)
+            _print_table(pictures, probabilities, top, reader)
     if problems:
-        raise typer.Exit(1 if digits else 2)
+        raise typer.Exit(1 if pictures else 2)
 
 
 def _load(folder: Path) -> Pretrained:
@@ -88,35 +91,12 @@ def _load(folder: Path) -> Pretrained:
     if not folder.is_dir():
         raise RunFolderError(f"{folder} is not a folder; give one that `fasterkan train` or `save_pretrained` wrote")
     run = RunFolder(folder)
-    if run.is_run() and (dataset := run.load_config().dataset) != "mnist":
-        typer.echo(
-            f"note: the model was trained on {dataset}, not on mnist; its classes are shown as numbers", err=True
-        )
     model = from_pretrained(run.model if run.is_run() else folder)
     shape = image_shape(model) or tuple(getattr(model, "layers_hidden", ())[:1])
     if shape not in ((784,), (1, 28, 28)):
         sizes = " x ".join(map(str, shape))
         raise ValueError(f"{folder} has a model with {sizes} inputs; predict needs 784 (28 x 28 grey pixels)")
     return model
-
-
-def _read(words: Sequence[str]) -> tuple[list[tuple[Path, Digit]], list[str]]:
-    """The digits of all images that can be read, and the error messages for the others."""
-    digits, problems = [], []
-    for word in words:
-        try:
-            paths = find_images(word)
-        except ImageError as error:
-            problems.append(str(error))
-            continue
-        for path in paths:
-            try:
-                digits.append((path, digit_from_image(path)))
-            except ImageError as error:
-                problems.append(str(error))
-            except ImportError as error:
-                raise ValueError(str(error)) from error
-    return digits, problems
 
 
 @torch.no_grad()
@@ -126,23 +106,24 @@ def _probabilities(model: Pretrained, pixels: Tensor) -> Tensor:
     return model.eval()(pixels.flatten(1).to(dtype)).double().softmax(-1)
 
 
-def _print_json(digits: Sequence[tuple[Path, Digit]], probabilities: Tensor) -> None:
-    for (path, digit), row in zip(digits, probabilities, strict=True):
-        about = {"image": str(path), "class": int(row.argmax()), "probabilities": row.tolist()}
-        typer.echo(json.dumps({**about, **digit.report.to_dict()}))
+def _print_json(pictures: Sequence[Picture], probabilities: Tensor, reader: Reader) -> None:
+    for picture, row in zip(pictures, probabilities, strict=True):
+        named = {"classes": list(reader.classes)} if reader.classes else {}
+        found = {"class": reader.name(int(row.argmax())), "probabilities": row.tolist(), **named}
+        typer.echo(json.dumps({"image": str(picture.path), **found, **picture.about}))
 
 
-def _print_one(path: Path, digit: Digit, probabilities: Tensor, top: int) -> None:
+def _print_one(picture: Picture, probabilities: Tensor, top: int, reader: Reader) -> None:
     """The most likely classes as bars, and the steps of the preparation."""
-    typer.echo(f"{path}: {int(probabilities.argmax())}")
+    typer.echo(f"{picture.path}: {reader.name(int(probabilities.argmax()))}")
     table = Table.grid(padding=(0, 1))
     for share, number in _best(probabilities, top):
-        table.add_row(f"  {number}", Bar(1, 0, share, width=_BAR, color="green"), percent(share).rjust(8))
-    Console().print(table)
-    typer.echo("\n".join(f"  - {step}" for step in digit.report.steps))
+        table.add_row(f"  {reader.name(number)}", Bar(1, 0, share, width=_BAR, color="green"), percent(share).rjust(8))
+    Console(markup=False, highlight=False).print(table)
+    typer.echo("\n".join(f"  - {step}" for step in picture.steps))
 
 
-def _print_table(digits: Sequence[tuple[Path, Digit]], probabilities: Tensor, top: int) -> None:
+def _print_table(pictures: Sequence[Picture], probabilities: Tensor, top: int, reader: Reader) -> None:
     """A table with one row per image."""
     table = Table(box=None, pad_edge=False)
     table.add_column("image", overflow="fold")
@@ -151,11 +132,11 @@ def _print_table(digits: Sequence[tuple[Path, Digit]], probabilities: Tensor, to
     table.add_column("probability", justify="right")
     if top > 1:
         table.add_column("then", overflow="fold")
-    for (path, _), row in zip(digits, probabilities, strict=True):
+    for picture, row in zip(pictures, probabilities, strict=True):
         (share, number), *others = _best(row, top)
-        then = [", ".join(f"{n} {percent(s)}" for s, n in others)] if top > 1 else []
+        then = [", ".join(f"{reader.name(n)} {percent(s)}" for s, n in others)] if top > 1 else []
         bar = Bar(1, 0, share, width=_BAR // 2, color="green")
-        table.add_row(str(path), str(number), bar, percent(share), *then)
+        table.add_row(str(picture.path), str(reader.name(number)), bar, percent(share), *then)
     Console(markup=False, highlight=False).print(table)
 
 

@@ -12,7 +12,7 @@ from ..data import ImageDataset, train_validation_test
 from ..models import KAN
 from ..train import check_fit
 from .fitted import Encoded, Fitted, is_fitted, load_fitted
-from .saved import SavedModel, load
+from .saved import SavedModel, load, white_of
 from .table import read_table, read_text
 
 
@@ -77,7 +77,7 @@ def load_network_data(
         data, data_root = data or saved.config.dataset, data_root or saved.config.data_root
     if data is None:
         raise ValueError(f"{path} is a model without a run; name the data set, --data mnist, or a --table data.csv")
-    train, validation, _ = train_validation_test(data, data_root)
+    train, validation, _ = train_validation_test(data, data_root, white=white_of(saved.config, data))
     check_fit(saved.model, train)
     chosen = torch.arange(min(most, len(train))) * len(train) // min(most, len(train))
     part = ImageDataset(train.images[chosen], train.labels[chosen], train.classes)

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from ..data import ImageDataset, names, train_validation_test
+from ..data import ImageDataset, is_known, names, train_validation_test
 from ..models import Pretrained, from_pretrained
 from ..train import RunFolder, RunFolderError, TrainConfig, check_fit
 from .fitted import is_fitted
@@ -44,6 +44,11 @@ def load(path: Path) -> SavedModel:
     return SavedModel(run.load_model(), run.model, run.load_config(), run.load_result())
 
 
+def white_of(config: TrainConfig | None, dataset: str) -> float | None:
+    """Return the value of white with which a run read its images, for a folder of images; None for other data sets."""
+    return None if config is None or is_known(dataset) else config.white
+
+
 def load_with_images(
     path: Path, split: str, option: str, dataset: str | None, data_root: str | None
 ) -> tuple[SavedModel, ImageDataset]:
@@ -72,6 +77,6 @@ def load_with_images(
         data_root = data_root or saved.config.data_root
     if dataset is None:
         raise ValueError(f"{path} is a model without a run; name the data set: {option} mnist")
-    images = train_validation_test(dataset, data_root)[SPLITS.index(split)]
+    images = train_validation_test(dataset, data_root, white=white_of(saved.config, dataset))[SPLITS.index(split)]
     check_fit(saved.model, images)
     return saved, images

@@ -7,7 +7,7 @@ from fasterkan.data.errors import DataError
 from fasterkan.data.folder import image_folder
 from fasterkan.data.idx import read_idx
 from fasterkan.data.images import ImageDataset
-from fasterkan.data.registry import load, names, train_validation_test
+from fasterkan.data.registry import is_known, load, names, train_validation_test
 from fasterkan.data.sources import fashion_mnist, mnist
 from fasterkan.data.special import KNOWN_FUNCTIONS, KnownFunction, known_function
 
@@ -19,6 +19,7 @@ __all__ = [
     "cifar10",
     "fashion_mnist",
     "image_folder",
+    "is_known",
     "known_function",
     "load",
     "mnist",

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from fasterkan.data.decode import decode
+from fasterkan.data.decode import Brightness, check_brightness, decode
 from fasterkan.data.errors import DataError
 from fasterkan.data.images import ImageDataset
-
-SPLITS = ("train", "validation", "test")
-_FOLDERS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
+from fasterkan.data.splits import SPLITS, Classes, splits_of
 
 
 def image_folder(
@@ -22,124 +21,107 @@ def image_folder(
     split: str = "train",
     size: tuple[int, int] | None = (28, 28),
     channels: int = 1,
+    white: float | None = None,
 ) -> ImageDataset:
     """Load images sorted into one folder per class: `root/CLASS/*.png`, or `root/train/CLASS/*.png` and so on.
 
-    If there is a folder `train` with class folders in it, then `train`, `val` (or `validation`) and `test` are the
-    splits. If `val` or `test` is missing, a tenth of each class of `train` is held out for it. If there is no folder
-    `train`, each class is divided 8 : 1 : 1. The SHA-256 of the file names decides which images are held out, so they
-    are the same on every machine. At least one image of each class is held out.
+    Folders named train, validation and test that hold class folders are the splits. Case, separators and endings do not
+    matter (`Training_set`), and val, valid and dev stand for validation. Eval stands for validation, or for test if
+    there is another folder for validation. All splits must have the same classes. If validation or test is missing, a
+    tenth of each class of train is held out for it. If no folder is a split, each class is divided 8 : 1 : 1. The
+    SHA-256 of the file names decides which images are held out, so they are the same on every machine. At least one
+    image of each class is held out.
 
-    Files and folders whose names begin with a dot are ignored. Sub-folders of a class belong to it. Links to folders
-    are not followed. A file that is not an image is an error and is never skipped.
+    Files and folders that are hidden, or that operating systems add (`__MACOSX`, `Thumbs.db`), are ignored. Sub-folders
+    of a class with images belong to it. Links to folders are not followed. A file that is not an image is an error and
+    is never skipped.
+
+    Images are stored with 8 bits. The numbers of a file become shares of white, times 255, rounded: white is 255 for 8
+    bits, 65,535 for 16 bits, and so on by the type that the file names; floating-point images lie in [0, 1]. All images
+    of a type have the same scale.
 
     Args:
         root: the folder that contains the class folders, or the folders of the splits.
         split: "train", "validation" or "test".
         size: (height, width) to which every image is resized. None resizes nothing, and all images must have the same
             size.
-        channels: 1 for grey, 3 for red, green, blue. Transparent parts become white, EXIF rotation is undone, and
-            16-bit images become 8-bit images.
+        channels: 1 for grey, 3 for red, green, blue. Transparent parts become white, EXIF rotation is undone, and of an
+            animation the first frame is used.
+        white: the value of white in all grey images of 16 or 32 bits, of signed numbers or of floating point, such as
+            4095 for 12 bits in files of 16.
 
     Returns:
         Images uint8 [N, H, W] or [N, 3, H, W], in the order of the classes and file names. The classes are sorted by
         name.
 
     Raises:
-        DataError: an argument is out of its domain; the folder does not exist; it has fewer than two classes, a class
-            without an image, or two splits with different classes; a file is not an image, is too large, or has
-            another size than the other images.
+        DataError: an argument is out of its domain; the folder does not exist, or its folders are neither splits nor
+            classes; it has fewer than two classes, a class without an image, or two splits with different classes; a
+            file is not an image, is too large, has several pages, or has another size than the other images; a pixel
+            is NaN, negative or above white; or all images of more than 8 bits are darker than a quarter of white,
+            because then they may have fewer bits: give `white`.
         ImportError: Pillow is missing.
     """
     if split not in SPLITS:
         raise DataError(f"image_folder: split is {split!r}, expected {', '.join(map(repr, SPLITS))}")
+    return load_splits(root, (split,), size, channels, white)[0]
+
+
+def load_splits(
+    root: str | os.PathLike[str],
+    splits: Sequence[str],
+    size: tuple[int, int] | None,
+    channels: int,
+    white: float | None,
+) -> list[ImageDataset]:
+    """Return some splits of a folder of images; arguments and errors as in `image_folder`."""
     size = _check_size(size)
     if channels not in (1, 3) or isinstance(channels, bool):
         raise DataError(f"image_folder: channels is {channels!r}, expected 1 (grey) or 3 (red, green, blue)")
+    number = isinstance(white, int | float) and not isinstance(white, bool)
+    if white is not None and not (number and 0 < white < math.inf):
+        raise DataError(f"image_folder: white is {white!r}, expected a number above 0")
     folder = Path(root)
     try:
-        files = _split_files(folder, split)
+        parts = splits_of(folder)
+        files = [_files_of(parts, split) for split in splits]
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read ({error.strerror}); expected a folder of images") from error
-    classes = tuple(files)
+    deep: list[Brightness] = []
+    images = [_read(part, size, channels, white, deep) for part in files]
+    check_brightness(deep)
+    return [
+        ImageDataset(stack, labels, tuple(part), folder.resolve().name, split)
+        for (stack, labels), part, split in zip(images, files, splits, strict=True)
+    ]
+
+
+def _read(
+    files: Classes, size: tuple[int, int] | None, channels: int, white: float | None, deep: list[Brightness]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The images and labels of one split; the brightness of the images of more than 8 bits is added to `deep`."""
     images: list[torch.Tensor] = []
     first: Path | None = None
     for path in (path for paths in files.values() for path in paths):
-        image = decode(path, size, channels)
+        image, brightness = decode(path, size, channels, white)
         if images and image.shape != images[0].shape:
             raise DataError(
                 f"{path}: is {_size(image)}, {first} is {_size(images[0])}; give size=(height, width) to "
                 "resize all images"
             )
         images.append(image)
+        deep += [brightness] if brightness is not None else []
         first = first or path
     labels = torch.tensor([label for label, paths in enumerate(files.values()) for _ in paths])
-    return ImageDataset(torch.stack(images), labels, classes, folder.resolve().name, split)
+    return torch.stack(images), labels
 
 
-def is_folder(name: object) -> bool:
-    """Whether a name is the path of an existing folder."""
-    if not isinstance(name, str | os.PathLike) or not os.fspath(name):
-        return False
-    return os.path.isdir(name)  # noqa: PTH112 - Path.is_dir raises where a folder may not be entered
-
-
-def _split_files(root: Path, split: str) -> dict[str, list[Path]]:
-    """The files of a split by class."""
-    if not is_folder(root):
-        raise DataError(
-            f"{root}: there is no such folder; expected a folder that contains a folder of images for each class"
-        )
-    parts = {part: folder for part in SPLITS if (folder := _sub_folder(root, part)) is not None}
-    if "train" not in parts:
-        parts = {"train": root}
-    train = _classes(parts["train"])
-    if split not in parts or split == "train":
-        held = [part for part in SPLITS[1:] if part not in parts]
-        return {name: _share(paths, split, held) for name, paths in train.items()}
-    other = _classes(parts[split])
-    if list(other) != list(train):
-        raise DataError(
-            f"{parts[split]}: has the classes {', '.join(other)}, but {parts['train']} has {', '.join(train)}"
-        )
-    return other
-
-
-def _sub_folder(root: Path, part: str) -> Path | None:
-    """The folder of a split, if it exists and has folders in it."""
-    candidates = (root / name for name in _FOLDERS[part])
-    return next((folder for folder in candidates if is_folder(folder) and _class_names(folder)), None)
-
-
-def _class_names(folder: Path) -> list[str]:
-    """Sorted names of the folders in a folder, without hidden folders and links."""
-    with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith("."))
-
-
-def _classes(folder: Path) -> dict[str, list[Path]]:
-    """The files of each class, both sorted."""
-    classes = {name: _files(folder / name) for name in _class_names(folder)}
-    if len(classes) < 2:
-        raise DataError(
-            f"{folder}: has {_count(classes)}; expected at least two folders, one for each class, with its images"
-        )
-    if empty := [name for name, paths in classes.items() if not paths]:
-        raise DataError(f"{folder}: there is no image in {', '.join(empty)}; put images into it, or remove the folder")
-    return classes
-
-
-def _files(folder: Path) -> list[Path]:
-    """All files below a folder, sorted, without hidden files and without links to folders (which may form a circle)."""
-    found = []
-    for base, folders, names in os.walk(folder, onerror=_raise):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(base, name) for name in names if not name.startswith(".")]
-    return sorted(found)
-
-
-def _raise(error: OSError) -> None:
-    raise error
+def _files_of(parts: dict[str, Classes], split: str) -> Classes:
+    """The files of a split by class; a split that is missing gets a share of the training images."""
+    if split in parts and split != "train":
+        return parts[split]
+    held = [part for part in SPLITS[1:] if part not in parts]
+    return {name: _share(paths, split, held) for name, paths in parts["train"].items()}
 
 
 def _share(paths: Sequence[Path], split: str, held: Sequence[str]) -> list[Path]:
@@ -167,7 +149,3 @@ def _check_size(size: object) -> tuple[int, int] | None:
 
 def _size(image: torch.Tensor) -> str:
     return " x ".join(map(str, image.shape[-2:]))
-
-
-def _count(classes: dict[str, list[Path]]) -> str:
-    return f"only one class, {next(iter(classes))!r}" if classes else "no class folder"

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from fasterkan.data.cifar import cifar10
 from fasterkan.data.errors import DataError
-from fasterkan.data.folder import SPLITS, image_folder, is_folder
+from fasterkan.data.folder import image_folder, load_splits
 from fasterkan.data.images import ImageDataset
 from fasterkan.data.sources import fashion_mnist, mnist
+from fasterkan.data.splits import SPLITS, is_folder
 
 _LOADERS: dict[str, Callable[..., ImageDataset]] = {"mnist": mnist, "fashion-mnist": fashion_mnist, "cifar10": cifar10}
 
@@ -29,6 +30,7 @@ def load(
     download: bool = True,
     size: tuple[int, int] | None = (28, 28),
     channels: int = 1,
+    white: float | None = None,
 ) -> ImageDataset:
     """Load a data set by name.
 
@@ -42,10 +44,11 @@ def load(
         download: whether missing files are downloaded into the cache.
         size: size of the images of a folder, as in `image_folder`.
         channels: channels of the images of a folder, as in `image_folder`.
+        white: value of white in the images of a folder, as in `image_folder`.
 
     Raises:
         DataError: the name is neither known nor a folder; the split is unknown; a file is missing, damaged or not the
-            published one.
+            published one; or `white` is given for a known data set.
 
     Example:
         >>> load("minst")
@@ -53,9 +56,9 @@ def load(
         fasterkan.data.errors.DataError: unknown dataset 'minst'; did you mean 'mnist'? known: mnist, fashion-mnist, \
 cifar10, or the path of a folder of images
     """
-    if (loader := _loader(name)) is not None:
+    if (loader := _loader(name, white)) is not None:
         return loader(split, root, download=download)
-    return image_folder(_folder(name, root), split, size, channels)
+    return image_folder(_folder(name, root), split, size, channels, white)
 
 
 def train_validation_test(
@@ -66,6 +69,7 @@ def train_validation_test(
     download: bool = True,
     size: tuple[int, int] | None = (28, 28),
     channels: int = 1,
+    white: float | None = None,
 ) -> tuple[ImageDataset, ImageDataset, ImageDataset]:
     """Load a data set in three parts: for training, for choices, and for one final test.
 
@@ -77,6 +81,7 @@ def train_validation_test(
         download: as for `load`.
         size: as for `load`.
         channels: as for `load`.
+        white: as for `load`.
 
     Returns:
         `(train, validation, test)`; for MNIST 55,000, 5,000 and 10,000 images.
@@ -84,18 +89,25 @@ def train_validation_test(
     Raises:
         DataError: as for `load`, or `validation` is out of range.
     """
-    loader = _loader(name)
+    loader = _loader(name, white)
     if loader is None:
-        folder = _folder(name, root)
-        train, held_out, test = (image_folder(folder, split, size, channels) for split in SPLITS)
+        train, held_out, test = load_splits(_folder(name, root), SPLITS, size, channels, white)
         return train, held_out, test
     train, held_out = loader("train", root, download=download).hold_out(validation)
     return train, held_out, loader("test", root, download=download)
 
 
-def _loader(name: object) -> Callable[..., ImageDataset] | None:
+def is_known(name: object) -> bool:
+    """Whether a name is that of a known data set, not of a folder."""
+    return _loader(name) is not None
+
+
+def _loader(name: object, white: float | None = None) -> Callable[..., ImageDataset] | None:
     key = str(name).lower().replace("_", "-")
-    return _LOADERS.get({"cifar-10": "cifar10"}.get(key, key))
+    found = _LOADERS.get({"cifar-10": "cifar10"}.get(key, key))
+    if found is not None and white is not None:
+        raise DataError(f"white={white!r} is for a folder of images; the images of {name} have 8 bits, leave it out")
+    return found
 
 
 def _folder(name: str | os.PathLike[str], root: str | os.PathLike[str] | None) -> Path:

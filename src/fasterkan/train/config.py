@@ -53,6 +53,9 @@ class TrainConfig:
     data_root: str | None = None
     """Folder with the files of the data set. Default: $FASTERKAN_DATA, data/ and the cache; if they do not have the
     files, a download."""
+    white: float | None = None
+    """White in images of a folder with 16 or 32 bits or floating point: for example 4095 for 12 bits. Default: the
+    largest number of as many bits; 1 for floating point."""
     model: str = "fasterkan"
     """Name of the network, in upper or lower case."""
     layers: tuple[int, ...] = ()
@@ -152,6 +155,8 @@ class TrainConfig:
             value = getattr(self, name)
             if not (isinstance(value, str) and value) and not (name == "data_root" and value is None):
                 raise TypeError(f"{_NAME}: {name} must be a string of one or more letters, got {value!r}")
+        if self.white is not None:
+            positive_number(_NAME, "white", self.white)
         self._name_network()
         for name in ("train_grid", "train_inv_denominator", "freeze_input_norm"):
             value = getattr(self, name)

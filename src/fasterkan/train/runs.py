@@ -92,7 +92,7 @@ def run(
     if not resume:
         place.check_free(overwrite=overwrite)
     resolve_device(config.device)
-    parts = train_validation_test(config.dataset, config.data_root)
+    parts = train_validation_test(config.dataset, config.data_root, white=config.white)
     config = with_layers(config, parts[0])
     if resume:
         place.check_resumable(config)
@@ -145,7 +145,11 @@ def _carry_out(
         raise TrainingInterrupted(training) from error
     resumed_from = () if snapshot is None else (*snapshot.facts["resumed_from"], snapshot.step)
     result = RunResult(training, test, resumed_from)
-    about = {"versions": versions(), "machine": machine(resolve_device(config.device))}
+    about = {
+        "classes": list(test_set.classes),
+        "versions": versions(),
+        "machine": machine(resolve_device(config.device)),
+    }
     place.save_result({**result.to_dict(), **about})
     checkpoints.remove()
     return result

@@ -5,10 +5,8 @@ from __future__ import annotations
 import glob
 from pathlib import Path
 
+from ..data.splits import IMAGES
 from .errors import ImageError
-
-SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-"""Suffixes of the files in a folder that count as images. A file that is given by its path may have any name."""
 
 
 def find_images(word: str | Path) -> list[Path]:
@@ -16,7 +14,8 @@ def find_images(word: str | Path) -> list[Path]:
 
     Args:
         word: a file, a folder, or a glob such as "scans/**/*.png". A folder stands for the images directly in it. They
-            are recognised by their suffix, and hidden files are ignored.
+            are recognised by their suffix, and hidden files are ignored. A file that is given by its path may have any
+            name.
 
     Raises:
         ImageError: the file does not exist, the folder contains no image, or the glob matches no file.
@@ -29,7 +28,7 @@ def find_images(word: str | Path) -> list[Path]:
     if path.is_dir():
         found = sorted(p for p in path.iterdir() if _looks_like_image(p))
         if not found:
-            raise ImageError(f"{path} is a folder without images; looked for {', '.join(SUFFIXES)}")
+            raise ImageError(f"{path} is a folder without images; looked for {', '.join(IMAGES)}")
         return found
     if path.exists():
         return [path]
@@ -43,4 +42,4 @@ def find_images(word: str | Path) -> list[Path]:
 
 
 def _looks_like_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return path.suffix.lower() in IMAGES and not path.name.startswith(".") and path.is_file()

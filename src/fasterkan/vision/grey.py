@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..data.pixels import FLOATING, Deep, deep_values
 from .errors import pillow
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_BITS = (8, 10, 12, 14, 16)
 _OPAQUE = 0.5
 """With a larger opaque share, an image is a photograph with transparent edges, not a drawing without background."""
 
@@ -18,8 +20,9 @@ _OPAQUE = 0.5
 def grey_image(image: Image) -> tuple[Image, list[str]]:
     """Return an image as luminance in [0, 1], and the steps in words.
 
-    Integers are divided by the largest value of their type (that of 16 bits if Pillow stores them in 32 bits). Floating
-    point values are stretched to [0, 1]. A transparent drawing is laid on white, or on black if the drawing is light. A
+    Integers are divided by the largest value of their type. Of more than 8 bits, it is the least of 8, 10, 12, 14, 16
+    and 32 bits that hold all pixels, because files do not say how many bits a camera uses. Floating-point and negative
+    values are stretched to [0, 1]. A transparent drawing is laid on white, or on black if the drawing is light. A
     picture that is mostly opaque is laid on its own median.
 
     Args:
@@ -29,8 +32,8 @@ def grey_image(image: Image) -> tuple[Image, list[str]]:
         An image of mode "F" and the same size, and the steps.
     """
     library = pillow("Image")
-    if image.mode == "F" or image.mode.startswith("I"):
-        values, step = _wide(np.asarray(image))
+    if (deep := deep_values(image)) is not None:
+        values, step = _wide(deep)
         return library.fromarray(values), [step]
     steps = []
     if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
@@ -45,13 +48,15 @@ def grey_image(image: Image) -> tuple[Image, list[str]]:
     return library.fromarray(values.astype(np.float32) / 255), steps
 
 
-def _wide(values: np.ndarray) -> tuple[np.ndarray, str]:
-    """Scale values of 16 or 32 bits, or floating point, to [0, 1]."""
-    if values.dtype.kind == "f":
-        low, high = float(values.min()), float(values.max())
-        return ((values - low) / max(high - low, 1e-30)).astype(np.float32), "stretched floating point to [0, 1]"
-    largest = 65535 if values.max() <= 65535 else int(values.max())
-    return (values / largest).astype(np.float32), "scaled 16 bits" if largest == 65535 else "scaled 32 bits"
+def _wide(deep: Deep) -> tuple[np.ndarray, str]:
+    """Scale values of more than 8 bits, signed ones or floating point to [0, 1]."""
+    low, high = float(deep.values.min()), float(deep.values.max())
+    if deep.kind == FLOATING or low < 0:
+        shares, step = (deep.values - low) / max(high - low, 1e-300), f"stretched {deep.kind} to [0, 1]"
+    else:
+        bits = next((n for n in _BITS if high < 2**n), 32)
+        shares, step = deep.values / (2**bits - 1 if bits < 32 else high), f"scaled {bits} bits"
+    return (1 - shares if deep.inverted else shares).astype(np.float32), step
 
 
 def _laid_on_paper(rgba: np.ndarray) -> tuple[np.ndarray, str | None]:
