@@ -448,14 +448,19 @@ def test_copies_pickles_and_meta() -> None:
 @pytest.mark.parametrize("groups", [1, 2])
 def test_a_moved_feature_norm_keeps_the_functions(groups: int) -> None:
     layer = make(2, 4, 6, 3, norm="feature", groups=groups, basis=fk.RSWAF(num_grids=8))
+    # Functions as smooth as those of training, half a wave over the grid: then moved bumps can make them again up to the
+    # missing tails at the ends of the range. Random weights are as rough as the grid is fine; nothing can keep those.
+    with torch.no_grad():
+        shape = (*layer.edge_weights().shape[:-1], 1)
+        waves = torch.sin(2 * torch.linspace(-1, 1, 8).double() + 6 * torch.rand(shape).double()) / 8
+        layer.weight.copy_(layer.with_edge_weights(waves))
     x = image(layer, 8)
     before, stubborn = layer(x), copy.deepcopy(layer.weight)
     each = torch.tensor([1.05, 1.0, 1.02, 1.1], dtype=torch.float64).view(1, -1, 1, 1)
     errors = layer.calibrate(each * x + each - 1)
-    # Untrained functions are as rough as the grid is fine, so no weight makes them again on a grid moved by so much.
-    assert errors[""] < 5e-2
+    assert errors[""] < 2e-2
     change = (layer(x) - before).norm()
-    assert change < 5e-2 * before.norm()
+    assert change < 2e-2 * before.norm()
     with torch.no_grad():
         layer.weight.copy_(stubborn)
     assert change < 0.5 * (layer(x) - before).norm()

@@ -19,7 +19,7 @@ from .transfer import fit_layer
 from .writing import check_writable
 
 _FILL = 1e-3
-"""Total importance of the old functions between the data points, relative to the importance of the data."""
+"""Total importance of the old functions on the grid, where there may be no data, relative to that of the data."""
 _ENTRIES = 2**25
 """Most numbers in a table of functions; with more data only every n-th row is fitted (the grid uses all rows)."""
 
@@ -176,9 +176,10 @@ def _move(layer: EdgeLayer, x: Tensor, mix: float, margin: float) -> float:
     old = cast(Tensor, layer.basis.grid_of(tensors)).expand(layer.in_features, -1)
     basis, moved = layer.basis.grid_to(tensors, moved_grid(old, z, mix, margin, torch.finfo(layer.weight.dtype).eps))
     z = z[:: -(-len(z) // max(16 * basis.num_basis, _ENTRIES // (layer.in_features * basis.num_basis)))]
-    # The old functions are fitted between the data points too, with small importance: the data may not fix all weights.
-    between, inside = nodes(basis, moved, layer.in_features)
-    points = torch.cat([z, between[:inside]])
+    # The old functions are fitted everywhere on the new grid too, and beyond its ends if there are functions, with small
+    # importance: the data may not fix all weights.
+    everywhere, inside = nodes(basis, moved, layer.in_features)
+    points = torch.cat([z, everywhere])
     importance = torch.full((len(points),), _FILL * len(z) / inside, dtype=torch.float64, device="cpu")
     importance[: len(z)] = 1
     weight, _ = layer.basis.refit(tensors, layer.weight, points, basis, moved, points, importance)
