@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..nn import KANLinear
@@ -51,7 +52,7 @@ def _over_data(layer: KANLinear, z: Tensor) -> dict[str, Any]:
     weight = _by_function(layer).to("cpu", torch.float64)  # [O, I, K]
     _, features, functions = weight.shape
     value_peak, slope_peak = _peaks(layer)
-    gram = torch.zeros(features, functions, functions, dtype=torch.float64)
+    triangle = z.new_zeros(features, 0, functions)  # R with R'R = phi' phi, whose singular values keep their digits
     size = torch.zeros(features, functions, dtype=torch.float64)
     flat = 0
     low, high = range_of_z(layer)
@@ -59,20 +60,20 @@ def _over_data(layer: KANLinear, z: Tensor) -> dict[str, Any]:
     z = _some(layer, z)
     count = len(z)
     for phi, slope in _tables(layer, z):
-        gram += torch.einsum("sik,sil->ikl", phi, phi)
+        triangle = torch.linalg.qr(torch.cat([triangle, phi.movedim(1, 0)], 1), mode="r").R
         size += phi.abs().sum(0)
         unseen = phi.abs().amax(-1) < FLAT * value_peak
         flat += int((unseen | (slope.abs().amax(-1) < FLAT * slope_peak)).sum())
-    roots = torch.linalg.eigvalsh(gram / count)  # [I, K], ascending
-    largest = roots[:, -1:].clamp_min(torch.finfo(torch.float64).tiny)
-    smallest = roots[:, :1].clamp_min(torch.finfo(torch.float64).eps * largest)
+    singular = torch.linalg.svdvals(triangle)  # [I, K] or fewer, descending; the Gram matrix's eigenvalues by squaring
+    singular = F.pad(singular, (0, functions - singular.shape[1]))
+    shares = singular / singular[:, :1].clamp_min(torch.finfo(torch.float64).tiny)
     rms = weight.square().mean().sqrt()
     dead = (size / count < DEAD_VALUE * size.max() / count) | (weight.abs().amax(0) <= DEAD_WEIGHT * rms)
     return {
         "outside": outside,
         "dead": float(dead.double().mean()),
-        "independent": float((roots > RANK * largest).sum(-1).double().mean()),
-        "condition": float((largest / smallest).log().mean().exp()),
+        "independent": float((shares > RANK**0.5).sum(-1).double().mean()),
+        "condition": float((-2 * shares[:, -1].clamp_min(torch.finfo(torch.float64).eps).log()).mean().exp()),
         "saturated": flat / (count * features),
     }
 
