@@ -40,7 +40,7 @@ def corners():
     spec = importlib.util.spec_from_file_location("corners", HERE.parent / "conftest.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return tuple(module.draw_corners(seed=seed) for seed in range(3))
+    return tuple(module.draw_corners(seed=seed, fixed=True) for seed in range(3))
 
 
 def table(path: Path) -> None:
