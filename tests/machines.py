@@ -58,9 +58,10 @@ def run(setting: str, paths: Sequence[str], workers: int) -> Outcome:
     """
     ours = {one.partition("=")[0] for one in SETTINGS}
     name, _, value = setting.partition("=")
-    share = max(1, (os.cpu_count() or 1) // workers)
+    share = max(1, (os.cpu_count() or 1) // max(1, workers))
     environment = {k: v for k, v in os.environ.items() if k not in ours} | {"OMP_NUM_THREADS": str(share), name: value}
-    workers = max(1, workers * share // max(share, int(environment["OMP_NUM_THREADS"])))
+    if workers:
+        workers = max(1, workers * share // max(share, int(environment["OMP_NUM_THREADS"])))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", str(workers)]
     command += [*LEFT_OUT.get(setting, ()), *paths]
     start, lines = time.perf_counter(), []
@@ -93,7 +94,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", nargs="*", default=COMPUTING, help=f"what to test (default: {' '.join(COMPUTING)})")
     parser.add_argument("--only", action="append", choices=SETTINGS, help="one of the settings; may be repeated")
-    parser.add_argument("--workers", type=int, default=2, help="test processes (default 2)")
+    parser.add_argument("--workers", type=int, default=2, help="test processes (default 2), 0 for none")
     args = parser.parse_args()
     outcomes = [run(setting, args.paths, args.workers) for setting in args.only or SETTINGS]
     print(f"\n{table(outcomes)}")

@@ -16,7 +16,8 @@ def test_a():
     assert os.environ.get("FASTERKAN_TEST_SEED") != "2"
 
 def test_b():
-    assert ("OMP_NUM_THREADS" in os.environ) != ("FASTERKAN_TEST_SEED" in os.environ)
+    threads = os.cpu_count() if "FASTERKAN_TEST_SEED" in os.environ else 1
+    assert os.environ["OMP_NUM_THREADS"] == str(threads)
 """
 
 

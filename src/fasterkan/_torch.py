@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 import torch
 import torch.autograd.forward_ad as forward_ad
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 from torch.utils._python_dispatch import _disable_current_modes
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def transform_is_active() -> bool:
@@ -98,7 +101,8 @@ def smallest_number(x: Tensor) -> int | None:
     """Return the smallest whole number in x, whatever traces, transforms or wraps it; None if x holds no numbers."""
     while torch._C._functorch.is_functorch_wrapped_tensor(x):
         x = torch._C._functorch.get_unwrapped(x)
-    if x.is_meta or isinstance(x, FakeTensor):
+    fake = sys.modules.get("torch._subclasses.fake_tensor")  # its import takes long, and without it nothing is fake
+    if x.is_meta or (fake is not None and isinstance(x, fake.FakeTensor)):
         return None
     tracing = torch._C._get_tracing_state()
     torch._C._set_tracing_state(None)  # type: ignore[attr-defined]  # the tracer warns that a number is a constant
@@ -112,3 +116,9 @@ def smallest_number(x: Tensor) -> int | None:
 def is_parallel_copy(module: nn.Module) -> bool:
     """Return whether a module is one of the copies that DataParallel makes for one forward and throws away."""
     return getattr(module, "_is_replica", False)
+
+
+def constant_in_graphs(function: F) -> F:
+    """Mark a function as `torch.compiler.assume_constant_result` does, which would import the compiler: seconds."""
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function

@@ -114,7 +114,7 @@ def test_copies_keep_the_sign(again):
         torch.testing.assert_close(layer(x), by_hand(layer, x))
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.trace:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace:DeprecationWarning", "ignore::torch.jit.TracerWarning")
 def test_a_traced_layer_computes_the_same():
     layer, x = fk.KANLinear(4, 3).eval(), torch.randn(5, 4)
     with torch.no_grad():

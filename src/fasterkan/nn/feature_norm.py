@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from .._check import real_number, whole_number
-from .._torch import is_parallel_copy
+from .._torch import constant_in_graphs, is_parallel_copy
 from ..bases import Basis
 from ..ops import Situation, at_least_float32
 from .init import Distribution
@@ -176,7 +176,7 @@ class FeatureScaling(nn.Module):
             self._refuse(x)
         return (x - self.center.to(x.dtype)) * self.scale.to(x.dtype)
 
-    @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+    @constant_in_graphs
     def _require_calibrated(self) -> None:
         """Raise if the norm is not calibrated; torch.compile runs this while it traces, and keeps nothing of it."""
         if not self.calibrated:
