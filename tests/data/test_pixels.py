@@ -266,8 +266,13 @@ def test_rotation_of_16_bits_is_undone(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     assert read(tmp_path, values, save={"exif": exif}).tolist() == [[233, 233, 233], [0, 0, 0]]
-    found = read(tmp_path / "tiff", values, "a.tif", save={"exif": exif})
-    assert found.tolist() == [[233, 233, 233], [0, 0, 0]]
+    for compression in (None, "tiff_deflate"):
+        found = read(tmp_path / str(compression), values, "a.tif", save={"exif": exif, "compression": compression})
+        assert found.tolist() == [[233, 233, 233], [0, 0, 0]]
+        eight = (values >> 8).astype(np.uint8)
+        name = f"eight-{compression}"
+        found = read(tmp_path / name, eight, "a.tif", save={"exif": exif, "compression": compression})
+        assert found.tolist() == [[234, 234, 234], [0, 0, 0]]
 
 
 @pytest.mark.parametrize("mode", ["1", "P", "RGB", "CMYK", "YCbCr", "LA", "RGBA"])

@@ -78,6 +78,16 @@ def test_32_bits(drawing, save, dtype):
     assert digit_from_image(save(wide, "a.tiff")).report.inverted
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_deflate"])
+def test_a_turned_tiff(drawing, save, compression):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = save(drawing.transpose(Image.Transpose.ROTATE_90), "a.tif", exif=exif, compression=compression)
+    picture = read_image(path)
+    assert torch.equal((picture.grey * 255).round().long(), values(drawing))
+    assert picture.size == drawing.size
+
+
 @pytest.mark.parametrize("bits", [10, 12, 14])
 def test_fewer_bits_in_files_of_16(drawing, save, bits):
     wide = (np.asarray(drawing) / 255 * (2**bits - 1)).round().astype(np.uint16)

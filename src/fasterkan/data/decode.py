@@ -68,7 +68,8 @@ def decode(path: Path, size: tuple[int, int] | None, channels: int, white: float
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about size (our limit is lower) and odd metadata
-            with pil.open(path) as image:
+            # Of a path, Pillow maps the file, which mixes up the pixels of an uncompressed TIFF that is turned.
+            with path.open("rb") as file, pil.open(file) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise DataError(
                         f"{path}: is {image.height:,} x {image.width:,} pixels, at most {MAX_PIXELS:,} are decoded; "
@@ -101,10 +102,10 @@ def check_brightness(found: list[Brightness]) -> None:
     if not found or (brightest := max(found, key=lambda each: each.share)).share > 0.25 or brightest.value == 0:
         return
     path, value, white, kind = brightest
-    full, own = f"{white:.10g}", f"{value if kind == FLOATING else 2 ** int(value).bit_length() - 1:.10g}"
+    full, own = f"{white:.10g}", _told(value if kind == FLOATING else 2 ** int(value).bit_length() - 1, kind)
     about = (
-        f"{path}: is the brightest of {len(found)} images of more than 8 bits, and its largest value is {value:.10g}, "
-        f"where white would be {full} ({kind}). "
+        f"{path}: is the brightest of {len(found)} images of more than 8 bits, and its largest value is "
+        f"{_told(value, kind)}, where white would be {full} ({kind}). "
     )
     if kind == _DEEP_COLOUR:
         raise DataError(
@@ -161,11 +162,17 @@ def _checked(deep: Deep, path: Path, white: float) -> np.ndarray[Any, Any]:
             "is 0, and save them again"
         )
     if high > white + spare:
+        told = _told(high, deep.kind)
         raise DataError(
-            f"{path}: has pixels up to {high:.10g} ({deep.kind}), where {white:.10g} is white; say which value is "
-            f"white in all images, such as white={high:.10g} (--white {high:.10g})"
+            f"{path}: has pixels up to {told} ({deep.kind}), where {white:.10g} is white; say which value is white in "
+            f"all images, such as white={told} (--white {told})"
         )
     return values
+
+
+def _told(value: float, kind: str) -> str:
+    """The value in a message: a whole number exactly, another one to the digits that `_ROUNDING` allows."""
+    return f"{value:.7g}" if kind == FLOATING else f"{value:.10g}"
 
 
 def _extrema(image: Image.Image) -> list[tuple[int, int]]:

@@ -86,7 +86,8 @@ def read_image(image: str | Path | Image) -> Picture:
             return _picture(image.copy(), name)
     name = str(image)
     _check_file(Path(image))
-    with _explained(name), pillow("Image").open(image, formats=_FORMATS) as opened:
+    # Of a path, Pillow maps the file, which mixes up the pixels of an uncompressed TIFF that is turned.
+    with _explained(name), Path(image).open("rb") as file, pillow("Image").open(file, formats=_FORMATS) as opened:
         _check_size(name, *opened.size)
         return _picture(opened, name)
 
@@ -120,8 +121,9 @@ def _picture(image: Image, name: str) -> Picture:
     image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # a JPEG can be decoded at a fraction of its size
     orientation = image.getexif().get(_ORIENTATION, 1)
     if orientation in _TURNS:
+        upright = image.format == "TIFF"  # Pillow gives the size of a TIFF as it will be shown
         image = pillow("ImageOps").exif_transpose(image)
-        size = size[::-1] if orientation >= 5 else size
+        size = size[::-1] if orientation >= 5 and not upright else size
         steps.append("turned it as its EXIF orientation says")
     if (factor := max(image.size) // WORKING_SIDE) > 1 and image.mode in _REDUCIBLE:
         image = image.reduce(factor)  # a first step in the image's own mode needs little memory
