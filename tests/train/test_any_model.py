@@ -38,7 +38,7 @@ def bigger(data, times=2):
 def parts(corners, monkeypatch):
     """Images of 16 x 16, and one more than batches and evaluations take at a time."""
     found = [bigger(corners(61, seed)) for seed in (0, 1, 2)]
-    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root: found)
+    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root, **options: found)
     return found
 
 

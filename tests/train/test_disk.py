@@ -18,7 +18,7 @@ CONFIG = TrainConfig(
 @pytest.fixture(autouse=True)
 def parts(corners, monkeypatch):
     found = corners(), corners(seed=1), corners(seed=2)
-    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root: found)
+    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root, **options: found)
 
 
 class FillUp(Observer):

@@ -63,7 +63,7 @@ def test_a_failed_run_can_be_taken_up_before_the_failure(tmp_path, corners, monk
                 raise TrainingError("made up")
 
     parts = corners(), corners(seed=1), corners(seed=2)
-    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root: parts)
+    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root, **options: parts)
     config = dataclasses.replace(CONFIG, num_grids=4)
     with pytest.raises(TrainingError):
         run(config, tmp_path, [Spoil()])

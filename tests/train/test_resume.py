@@ -39,7 +39,7 @@ TIMES = {"steps_per_second", "training_seconds", "seconds"}
 @pytest.fixture(autouse=True)
 def parts(corners, monkeypatch):
     found = corners(), corners(seed=1), corners(seed=2)
-    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root: found)
+    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root, **options: found)
 
 
 class StopAt(Observer):
@@ -95,7 +95,7 @@ def test_dropout_and_batch_norms_too(tmp_path, corners, monkeypatch):
         return dataclasses.replace(data, images=data.images.repeat_interleave(2, 1).repeat_interleave(2, 2))
 
     found = [bigger(corners(60, seed)) for seed in (0, 1, 2)]
-    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root: found)
+    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root, **options: found)
     config = dataclasses.replace(
         CONFIG, model="fasterkanvolver", layers=(4,), batch_size=20, epochs=2, ema=0.9, optimizer="muon"
     )
@@ -221,7 +221,7 @@ def test_other_data_are_refused(tmp_path, corners, monkeypatch):
     with pytest.raises(TrainingInterrupted):
         run(CONFIG, tmp_path, [StopAt(step=9)])
     found = corners(300), corners(seed=1), corners(seed=2)
-    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root: found)
+    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root, **options: found)
     with pytest.raises(RunFolderError, match="after step 9 was made with another number of training images"):
         run(CONFIG, tmp_path, resume=True)
 
@@ -258,7 +258,7 @@ import fasterkan.train.runs as runs
 from fasterkan.train import Observer, RunFolder, TrainConfig
 
 parts = draw_corners(), draw_corners(seed=1), draw_corners(seed=2)
-runs.train_validation_test = lambda name, root: parts
+runs.train_validation_test = lambda name, root, **options: parts
 
 class Slow(Observer):
     def on_start(self, config, steps):

@@ -27,7 +27,7 @@ CONFIG = TrainConfig(dataset="corners", layers=(64, 8, 4), num_grids=4, lr=1e-2,
 def parts(corners, monkeypatch):
     """Let runs find the small data set under its name."""
     found = corners(), corners(seed=1), corners(seed=2)
-    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root: found)
+    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root, **options: found)
     return found
 
 

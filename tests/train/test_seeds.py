@@ -16,7 +16,7 @@ CONFIG = TrainConfig(dataset="corners", layers=(64, 8, 4), num_grids=4, lr=3e-3,
 @pytest.fixture(autouse=True)
 def parts(corners, monkeypatch):
     found = corners(), corners(seed=1), corners(seed=2)
-    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root: found)
+    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root, **options: found)
 
 
 def test_runs_and_summary(tmp_path):

@@ -53,7 +53,7 @@ def table(path: Path) -> None:
 if __name__ == "__main__":
     with (
         tempfile.TemporaryDirectory() as temporary,
-        patch("fasterkan.train.runs.train_validation_test", lambda name, root: corners()),
+        patch("fasterkan.train.runs.train_validation_test", lambda name, root, **options: corners()),
         contextlib.chdir(temporary),
     ):
         run(CONFIG, "finished")
