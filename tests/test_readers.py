@@ -247,6 +247,6 @@ def test_real_data_frames(library):
     kind = {"pandas": lambda: module.array(holes, "Int64"), "pyarrow": lambda: module.array(holes)}
     with pytest.raises(ValueError, match="X is nan in row 3, column 1"):
         fit(network(), make({"p": x[:, 0], "q": kind.get(library, lambda: holes)()}), y)
-    days = np.arange(ROWS).astype("M8[s]")
+    days = np.arange(ROWS).astype("M8[ms]")
     with pytest.raises(TypeError, match="fit: column 'q' of X must be a tensor or an array of numbers, got dates"):
         fit(network(), make({"p": x[:, 0], "q": days}), y)
