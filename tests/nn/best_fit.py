@@ -7,10 +7,10 @@ from scipy.optimize import brentq
 from torch import Tensor
 
 ALLOWED = 1.6
-"""How much larger the error of a refit may be than that of the best weights that are at most twice as large as the old.
+"""How much larger the error of a refit may be than that of the best weights of at most twice the size of the old.
 
-A refit takes weights v instead of w only if the error falls by more than the root of |v| / |w|. It so leaves at most the
-root of 2; a tenth more since its dampings are tenfold apart and damp second differences instead of sizes."""
+A refit takes weights v instead of w only if the error falls by more than the root of |v| / |w|. It so leaves at most
+the root of 2; a tenth more since its dampings are tenfold apart and damp second differences instead of sizes."""
 
 
 def best_of_twice_the_size(phi: Tensor, wanted: Tensor, weight: Tensor) -> float:
@@ -26,7 +26,7 @@ def best_of_twice_the_size(phi: Tensor, wanted: Tensor, weight: Tensor) -> float
 
 
 def _best(phi: Tensor, wanted: Tensor, most: float) -> float:
-    """The least |phi v - wanted|^2 of all v with |v| <= most: ridge regression, damped by the secular equation's root."""
+    """The least |phi v - wanted|^2 of all v with |v| <= most: ridge regression, damped by a root of an equation."""
     u, s, _ = torch.linalg.svd(phi, full_matrices=False)
     parts = u.T @ wanted  # [K, O]
 

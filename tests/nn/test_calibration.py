@@ -306,8 +306,8 @@ def test_recalibration_keeps_the_functions(dtype: torch.dtype) -> None:
         assert not torch.equal(new.norm.center, old.norm.center)
         points = z / new.norm.scale.double() + new.norm.center.double()
         wanted = edges(old, points)
-        # Of bumps sech^2(z / h) at distance d, any smooth sum has a ripple of 2 p(1) / p(0), where p(n), the transform at
-        # n / d, is n a h / sinh(n a) and a = pi^2 h / d: 3.4e-4 for h = 1.2 d, before the move and after it.
+        # Any smooth sum of bumps sech^2(z / h) at distance d has a ripple of 2 p(1) / p(0), where p(n), the transform
+        # at n / d, is n a h / sinh(n a) and a = pi^2 h / d: 3.4e-4 for h = 1.2 d, before the move and after it.
         assert (edges(new, points) - wanted).abs().max() < 1e-3 * wanted.abs().max()
 
 

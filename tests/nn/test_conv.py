@@ -448,8 +448,9 @@ def test_copies_pickles_and_meta() -> None:
 @pytest.mark.parametrize("groups", [1, 2])
 def test_a_moved_feature_norm_keeps_the_functions(groups: int) -> None:
     layer = make(2, 4, 6, 3, norm="feature", groups=groups, basis=fk.RSWAF(num_grids=8))
-    # Functions as smooth as those of training, half a wave over the grid: then moved bumps can make them again up to the
-    # missing tails at the ends of the range. Random weights are as rough as the grid is fine; nothing can keep those.
+    # Functions as smooth as those of training, half a wave over the grid: then moved bumps can make them again up to
+    # the missing tails at the ends of the range. Random weights are as rough as the grid
+    # is fine; nothing can keep those.
     with torch.no_grad():
         shape = (*layer.edge_weights().shape[:-1], 1)
         waves = torch.sin(2 * torch.linspace(-1, 1, 8).double() + 6 * torch.rand(shape).double()) / 8

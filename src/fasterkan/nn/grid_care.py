@@ -176,8 +176,8 @@ def _move(layer: EdgeLayer, x: Tensor, mix: float, margin: float) -> float:
     old = cast(Tensor, layer.basis.grid_of(tensors)).expand(layer.in_features, -1)
     basis, moved = layer.basis.grid_to(tensors, moved_grid(old, z, mix, margin, torch.finfo(layer.weight.dtype).eps))
     z = z[:: -(-len(z) // max(16 * basis.num_basis, _ENTRIES // (layer.in_features * basis.num_basis)))]
-    # The old functions are fitted everywhere on the new grid too, and beyond its ends if there are functions, with small
-    # importance: the data may not fix all weights.
+    # The old functions are also fitted everywhere on the new grid, and beyond its ends if there are functions. These
+    # points count little: the data may not fix all weights.
     everywhere, inside = nodes(basis, moved, layer.in_features)
     points = torch.cat([z, everywhere])
     importance = torch.full((len(points),), _FILL * len(z) / inside, dtype=torch.float64, device="cpu")
