@@ -22,7 +22,18 @@ from .bases import (
 )
 from .diagnosis import diagnose
 from .fitting import FitResult, fit
-from .interpret import auto_width, derivatives, edges, importance, plot, prune
+from .interpret import (
+    auto_width,
+    bands,
+    bootstrap_bands,
+    derivative_interval,
+    derivatives,
+    edges,
+    importance,
+    plot,
+    predict_interval,
+    prune,
+)
 from .models import (
     KAN,
     MLP,
@@ -107,10 +118,13 @@ __all__ = [
     "Wavelet",
     "__version__",
     "auto_width",
+    "bands",
     "bases",
+    "bootstrap_bands",
     "calibrate",
     "create_model",
     "data",
+    "derivative_interval",
     "derivatives",
     "diagnose",
     "diagnosis",
@@ -127,6 +141,7 @@ __all__ = [
     "param_groups",
     "penalty",
     "plot",
+    "predict_interval",
     "prune",
     "update_norms",
     "which_path",

@@ -86,13 +86,27 @@ def test_they_can_be_differentiated_by_parameters():
 @pytest.mark.parametrize(
     ("x", "order", "error", "words"),
     [
-        (["0", "1"], 1, TypeError, "derivatives: x must be a tensor or an array of numbers, got list with text"),
+        (torch.zeros(2, 2, dtype=torch.complex64), 1, TypeError, "derivatives: x is torch.complex64; give real and"),
+        (["a", "b"], 1, TypeError, "derivatives: x must be a tensor or an array of numbers, got list with text"),
         (torch.zeros(2, 2, 2), 1, ValueError, r"x is \[2, 2, 2\]"),
         (torch.zeros(2, 2), 0, ValueError, "order must be at least 1"),
         (torch.zeros(2, 2), 1.5, TypeError, "order must be a whole number"),
     ],
-    ids=["text", "three-dimensions", "order-0", "order-1.5"],
+    ids=["complex", "words", "three-dimensions", "order-0", "order-1.5"],
 )
 def test_bad_calls(x, order, error, words):
     with pytest.raises(error, match=words):
         fk.derivatives(fk.KAN([2, 1], norm=None), x, order)
+
+
+def test_arrays_lists_and_whole_numbers_are_points():
+    net = fk.KAN([2, 3, 1], norm=None)
+    x = torch.randint(-2, 3, (5, 2))
+    expected = fk.derivatives(net, x.float())
+    for points in (x, x.tolist(), x.numpy(), x.double().numpy(), x.flip(0).numpy()[::-1], x.numpy().astype(">i4")):
+        found = fk.derivatives(net, points)
+        assert found.dtype == torch.float32 and torch.equal(found, expected)
+    assert torch.equal(fk.derivatives(net, x[0].tolist(), 2), fk.derivatives(net, x[0].float(), 2))
+    p = torch.randn(4, 2, dtype=torch.float64)
+    assert torch.equal(fk.derivatives(Product(), p.numpy()), fk.derivatives(Product(), p))
+    assert fk.derivatives(Product(), [1, 2]).dtype == torch.get_default_dtype()

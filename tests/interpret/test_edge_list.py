@@ -8,6 +8,8 @@ import pytest
 import torch
 
 import fasterkan as fk
+from fasterkan.interpret import bands, bootstrap_bands
+from fasterkan.interpret._shapley import explained_shares
 from fasterkan.interpret.edge import shape_of
 
 from ..seeds import seed_of
@@ -44,7 +46,8 @@ def test_edges_add_up_to_the_networks_outputs(basis, norm, rows):
         net.calibrate(rows)
     whole = net.layers[0].bias.detach() + torch.zeros(len(rows), 2, dtype=torch.float64)
     for edge in fk.edges(net, rows):
-        whole[:, edge.output] += edge(rows[:, edge.input])
+        assert abs(float(edge(rows[:, edge.input]).mean())) < 1e-12 * max(1, abs(edge.mean))
+        whole[:, edge.output] += edge.mean + edge(rows[:, edge.input])
     torch.testing.assert_close(whole, net(rows).detach(), rtol=1e-9, atol=1e-9)
 
 
@@ -88,9 +91,10 @@ def test_shares_are_those_of_the_variances(net, rows):
     found = fk.edges(net, rows)
     for node in range(2):
         here = [e for e in found if e.layer == 1 and e.output == node]
-        variances = torch.stack([e(inner[:, e.input]).var(correction=0) for e in here])
+        parts = torch.stack([e(inner[:, e.input]) for e in here], 1)
+        expected, _ = explained_shares(parts.t() @ parts / len(rows), [], torch.Generator())
         shares = torch.tensor([e.share for e in here], dtype=torch.float64)
-        torch.testing.assert_close(shares, variances / variances.sum())
+        torch.testing.assert_close(shares, expected)
     assert sum(e.additive for e in found if e.layer == 0) == pytest.approx(1)
     assert sum(e.additive for e in found if e.layer == 1) == pytest.approx(1)
 
@@ -145,6 +149,19 @@ def test_bands_cover_the_truth(fitted):
             inside.append(((own - true).abs() < 2 * edge.band).double().mean())
             assert 0.01 < float(edge.band.mean()) < 0.2
     assert 0.88 < float(torch.stack(inside).mean()) <= 1
+
+
+def test_bands_that_were_computed_before_are_taken(net, rows):
+    y = net(rows).detach() + 0.1 * torch.randn(300, 2, dtype=torch.float64)
+    for found in (bands(net, rows, y, points=11), bootstrap_bands(net, rows, y, draws=2, points=11)):
+        for edge in fk.edges(net, rows, points=11, bands=found):
+            assert torch.equal(edge.band, found[edge.layer][:, edge.output, edge.input])
+    with pytest.raises(ValueError, match=r"bands are \[\(11, 4, 3\), .* expected \[\(101, 4, 3\), .* with points=101"):
+        fk.edges(net, rows, bands=found)
+    with pytest.raises(ValueError, match="edges: give y or bands, not both"):
+        fk.edges(net, rows, y, bands=found)
+    with pytest.raises(ValueError, match="edges: bands were given without X"):
+        fk.edges(net, bands=found)
 
 
 def test_bands_grow_where_there_is_no_data():

@@ -1,13 +1,24 @@
-"""Importances against planted truths, and against their own definition."""
+"""Importances against planted truths, closed forms, and their own definition."""
 
 from __future__ import annotations
+
+import itertools
+import math
 
 import pytest
 import torch
 
 import fasterkan as fk
+from fasterkan.interpret._shapley import explained_shares
 
 from ..seeds import seed_of
+from .known import network_of
+
+
+def even_points(rows, columns, reach=1.0):
+    """Points of a scrambled Sobol sequence in a cube of half width `reach`."""
+    sequence = torch.quasirandom.SobolEngine(columns, scramble=True, seed=seed_of(0))
+    return (2 * sequence.draw(rows, dtype=torch.float64) - 1) * reach
 
 
 def additive(coefficients):
@@ -35,38 +46,125 @@ def test_importances_agree_with_planted_additive_truths(fitted, method, widths, 
 
 
 @pytest.mark.parametrize("method", ["shuffle", "gradient"])
-def test_an_edge_of_an_additive_network_is_worth_its_variance(method):
-    net, x = fk.KAN([4, 1], norm=None, dtype=torch.float64), torch.rand(4000, 4, dtype=torch.float64)
-    variances = torch.stack([edge(x[:, edge.input]).var() for edge in fk.edges(net, x)])
-    found = fk.importance(net, x, method=method, repeats=20)
-    whole = net(x).detach().var()
-    torch.testing.assert_close(found.edges[0][0], variances / whole, rtol=0.02, atol=1e-3)
-    torch.testing.assert_close(found.inputs, found.edges[0][0], rtol=1e-9, atol=1e-12)
-    torch.testing.assert_close(found.shares[0][0], variances / variances.sum(), rtol=1e-3, atol=1e-6)
+def test_the_parts_of_an_additive_network_are_its_edges(method):
+    net, x = fk.KAN([4, 1], norm=None, dtype=torch.float64), torch.rand(400, 4, dtype=torch.float64)
+    x[:, 1] = x[:, 0] ** 2
+    parts = torch.stack([edge(x[:, edge.input]) for edge in fk.edges(net, x)], 1)
+    covariance = parts.t() @ parts / len(x)
+    expected, _ = explained_shares(covariance, [], torch.Generator())
+    found = fk.importance(net, x, method=method)
+    torch.testing.assert_close(found.inputs, expected, rtol=1e-6, atol=1e-9)
+    if method == "shuffle":
+        torch.testing.assert_close(found.edges[0][0], expected, rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(found.shares[0][0], expected, rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(found.additive[0][0], expected, rtol=1e-6, atol=1e-9)
 
 
-def test_shuffling_is_what_it_says():
-    """T of an input is half the mean squared change of the outputs when its column is shuffled, over their variance."""
-    net, x = fk.KAN([3, 4, 2], norm=None, dtype=torch.float64), torch.rand(2000, 3, dtype=torch.float64)
-    found = fk.importance(net, x, method="shuffle", repeats=30)
+def test_the_parts_of_a_deep_network_are_shapley_values_of_its_function():
+    """All other rows, all sets of nodes: the definition, computed by calling the network."""
+    net, x = fk.KAN([3, 2, 2], norm=None, base="silu", dtype=torch.float64), torch.randn(12, 3, dtype=torch.float64)
     y = net(x).detach()
-    for i in range(3):
-        changes = []
-        for _ in range(30):
-            other = x.clone()
-            other[:, i] = x[torch.randperm(len(x)), i]
-            changes.append(((net(other).detach() - y).square().mean(0) / y.var(0)).mean() / 2)
-        assert float(found.inputs[i]) == pytest.approx(float(torch.stack(changes).mean()), rel=0.05)
+    parts = torch.zeros(12, 3, 2, dtype=torch.float64)
+    for order in itertools.permutations(range(3)):
+        mixed = x.expand(12, 12, 3).clone()  # [other, row, I]: first all values of the other row
+        mixed[:] = x.unsqueeze(1)
+        before = net(mixed).detach()
+        for new in order:
+            mixed[..., new] = x[:, new]
+            after = net(mixed).detach()
+            parts[:, new] += (after - before).mean(0) / 6
+            before = after
+    torch.testing.assert_close(parts.sum(1), y - y.mean(0))
+    scaled = (parts - parts.mean(0)) / (2 * y.var(0, correction=0)).sqrt()
+    expected, _ = explained_shares(torch.einsum("nic,njc->ij", scaled, scaled) / 12, [], torch.Generator())
+    found = fk.importance(net, x, repeats=12)
+    torch.testing.assert_close(found.inputs, expected, rtol=1e-9, atol=1e-12)
+    hidden = torch.stack([e(net.layers[0](x)[:, e.input]) for e in fk.edges(net, x) if e.layer == 1]).view(2, 2, -1)
+    scaled = hidden.detach() / (2 * y.var(0, correction=0)).sqrt().view(2, 1, 1)  # [O, I, N]
+    expected, _ = explained_shares(torch.einsum("oin,ojn->ij", scaled, scaled) / 12, [], torch.Generator())
+    torch.testing.assert_close(found.nodes[1], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_products_and_sums_of_independent_inputs_have_their_shapley_effects():
+    """y = x1 x2 + b x1 + c x3^2 on [-1, 1]^3: the variance of x1 x2 is 1/9, half of it for each."""
+    b, c = 0.5, 0.8
+    first = {(0, 0): lambda t: t, (0, 1): lambda t: t, (1, 0): lambda t: t, (1, 1): lambda t: -t}
+    first |= {(2, 0): lambda t: b * t, (2, 2): lambda t: c * t * t}
+    second = {(0, 0): lambda t: t * t / 4, (0, 1): lambda t: -t * t / 4, (0, 2): lambda t: t}
+    net, x = network_of([3, 3, 1], [1, 2], first, second), even_points(2048, 3)
+    effects = torch.tensor([b * b / 3 + 1 / 18, 1 / 18, c * c * 4 / 45], dtype=torch.float64)
+    found = fk.importance(net, x)
+    assert bool(((found.inputs - effects / effects.sum()).abs() <= 5 * found.errors + 0.005).all())
+    assert float(found.errors.max()) < 0.06, "32 other rows: the mean of x2 is known to 0.1"
+
+
+def test_the_ishigami_function_has_its_shapley_effects():
+    """sin x1 + a sin^2 x2 + b x3^4 sin x1 on [-pi, pi]^3 (Ishigami and Homma, 1990)."""
+    a, b, k = 7.0, 0.1, 0.05
+    first = {(0, 0): torch.sin, (0, 2): lambda t: k * t**4, (1, 0): torch.sin, (1, 2): lambda t: -k * t**4}
+    first |= {(2, 0): torch.sin, (2, 1): lambda t: a * torch.sin(t) ** 2}
+    second = {(0, 0): lambda t: b / (4 * k) * t * t, (0, 1): lambda t: -b / (4 * k) * t * t, (0, 2): lambda t: t}
+    net, x = network_of([3, 3, 1], [math.pi, 8.5], first, second), even_points(1024, 3, math.pi)
+    truth = torch.sin(x[:, 0]) * (1 + b * x[:, 2] ** 4) + a * torch.sin(x[:, 1]) ** 2
+    torch.testing.assert_close(net(x)[:, 0].detach(), truth, rtol=1e-3, atol=1e-3)
+    together = b**2 * math.pi**8 * (1 / 18 - 1 / 50)
+    effects = torch.tensor([(1 + b * math.pi**4 / 5) ** 2 / 2 + together / 2, a * a / 8, together / 2])
+    found = fk.importance(net, x, repeats=128)
+    assert bool(((found.inputs - (effects / effects.sum())).abs() <= 5 * found.errors + 0.005).all())
+    assert float(found.errors.max()) < 0.05
+
+
+@pytest.mark.parametrize("method", ["shuffle", "gradient"])
+@pytest.mark.parametrize("widths", [[3, 1], [3, 4, 1]], ids=["one-layer", "hidden"])
+def test_two_equal_columns_share_equally(method, widths):
+    net, x = fk.KAN(widths, norm=None, dtype=torch.float64), torch.rand(200, 3, dtype=torch.float64) * 2 - 1
+    x[:, 1] = x[:, 0]
+    with torch.no_grad():
+        net.layers[0].weight[:, 1] = net.layers[0].weight[:, 0]
+    found = fk.importance(net, x, method=method)
+    assert bool(((found.inputs[0] - found.inputs[1]).abs() <= 5 * found.errors[:2].sum() + 1e-9).all())
+    assert float(found.inputs.sum()) == pytest.approx(1)
+
+
+def test_collinear_columns_of_a_fit_have_shares_and_are_named():
+    """The fit may put large opposite functions on two nearly equal columns; covariances alone would go astray."""
+    x = torch.rand(300, 3, dtype=torch.float64) * 2 - 1
+    x[:, 1] = x[:, 0] + 0.01 * x[:, 1]
+    first = {(0, 0): lambda t: 20 * t, (0, 1): lambda t: -19 * t, (0, 2): torch.sin}
+    net = network_of([3, 1], [1.1], first)
+    net.set_names(["s1", "s2", "bmi"])
+    found = fk.importance(net, x)
+    assert float(found.inputs.min()) >= 0 and float(found.inputs.sum()) == pytest.approx(1)
+    (group,) = found.cancelling
+    assert (group.layer, group.nodes) == (0, (0, 1)) and min(group.parts) > 100
+    assert group.share == pytest.approx(float(found.inputs[:2].sum())) and 0.3 < group.share < 0.8
+    assert float(found.inputs[0]) == pytest.approx(float(found.inputs[1]), rel=0.01)
+    line = str(found).splitlines()[-1]
+    assert line.startswith("s1 and s2 cancel: their parts are ") and line.endswith(f"{100 * group.share:.2f} %")
+
+
+def test_hidden_nodes_that_cancel_have_a_small_share_and_are_named():
+    first = {(0, 0): lambda t: 5 * t, (1, 0): lambda t: 5 * t, (2, 1): torch.sin, (1, 1): lambda t: 0.1 * t}
+    second = {(0, 0): lambda t: 3 * t, (0, 1): lambda t: -3 * t, (0, 2): lambda t: t}
+    net, x = network_of([2, 3, 1], [1, 6], first, second), torch.rand(300, 2, dtype=torch.float64) * 2 - 1
+    found = fk.importance(net, x)
+    (group,) = found.cancelling
+    assert (group.layer, group.nodes) == (1, (0, 1)) and min(group.parts) > 50
+    assert "h1.1 and h1.2 cancel" in str(found)
+    effect = float((0.3 * x[:, 1]).var() / net(x).detach().var())
+    assert group.share == pytest.approx(float(found.nodes[1][:2].sum())) and group.share < 6 * effect**0.5
+    assert float(found.inputs[0]) < 1e-6, "the outputs do not depend on x1"
+    assert float(found.nodes[1].sum()) == pytest.approx(1) and float(found.edges[0].sum()) == pytest.approx(1)
 
 
 def test_gradients_agree_with_shuffling_where_the_rest_is_linear():
     """Behind the first layer there are straight lines only, so the gradients' answer is exact."""
-    net, x = fk.KAN([3, 4, 2], norm=None, base="identity", dtype=torch.float64), torch.rand(1000, 3).double()
+    net, x = fk.KAN([3, 4, 2], norm=None, base="identity", dtype=torch.float64), torch.rand(300, 3).double()
     with torch.no_grad():
         net.layers[1].weight.zero_()
-    shuffled, linear = (fk.importance(net, x, method=m, repeats=50) for m in ("shuffle", "gradient"))
-    for a, b in ((shuffled.nodes[0], linear.nodes[0]), (shuffled.edges[0], linear.edges[0])):
-        torch.testing.assert_close(a, b, rtol=0.05, atol=1e-4)
+    shuffled, linear = (fk.importance(net, x, method=m) for m in ("shuffle", "gradient"))
+    for a, b in zip(shuffled.nodes, linear.nodes, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("norm", ["layer", "rms", "feature", None])
@@ -192,18 +290,3 @@ def test_a_table_of_the_inputs():
 def test_bad_calls(call, error, words):
     with pytest.raises(error, match=words):
         call(fk.KAN([3, 1], norm=None), torch.rand(50, 3))
-
-
-@pytest.mark.parametrize("rows", [2, 3, 10])
-def test_no_row_keeps_its_own_value_when_shuffled(rows):
-    net = fk.KAN([2, 2, 1], norm=None, dtype=torch.float64)
-    x = torch.arange(2.0 * rows, dtype=torch.float64).reshape(rows, 2) / rows
-    moved = []
-    hook = net.layers[1].register_forward_pre_hook(lambda module, args: moved.append(args[0]))
-    fk.importance(net, x, method="shuffle", repeats=3)
-    hook.remove()
-    first, *changed = moved
-    # each changed input of the last layer differs in every row: a shuffle left no value where it was
-    assert len(changed) > 0
-    for each in changed:
-        assert (each - first).abs().amax(1).min() > 1e-12

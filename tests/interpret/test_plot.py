@@ -165,6 +165,26 @@ def test_an_edge_with_its_band_and_histogram(net, rows):
         fk.plot.edge(3)
 
 
+def test_bootstrap_bands_are_drawn():
+    net, x = fk.KAN([1, 1], fk.BSpline(3), norm="feature", dtype=torch.float64), torch.rand(40, 1, dtype=torch.float64)
+    y = x[:, 0] ** 2 + 0.1 * torch.randn(40)
+    fk.fit(net, x, y, starts=1, grids=None, iterations=5, progress=False)
+    found = fk.bootstrap_bands(net, x, y, draws=2, points=21)
+    (edge,) = fk.edges(net, x, bands=found, points=21)
+    (band,) = [c for c in fk.plot.edge(edge).axes[0].collections if c.get_gid() == "band"]
+    top = band.get_paths()[0].vertices[:, 1].max()
+    assert top == pytest.approx(float((edge.values + 2 * found[0][:, 0, 0]).max()))
+
+
+def test_an_edge_that_is_constant_is_a_straight_line_in_its_box(rows):
+    """Its centred values are nothing but rounding."""
+    net = fk.KAN([3, 1], fk.Monomial(2), norm=None, dtype=torch.float64)
+    with torch.no_grad():
+        net.layers[0].weight[0, 1] = torch.tensor([1e6 / 3, 0.0, 0.0])
+    curve = by_gid(fk.plot.network(net, rows), "curve")["0:1:0"]
+    assert len(set(curve.get_ydata().tolist())) == 1
+
+
 def test_bars_of_importance(net, rows):
     worth = fk.importance(net, rows)
     figure = fk.plot.importance(worth, names=["a", "b", "c"], top=2)

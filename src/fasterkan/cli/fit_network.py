@@ -118,6 +118,7 @@ def fit_network(chosen: ChosenTable, options: NetworkOptions, observer: FitObser
     generator = torch.Generator().manual_seed(options.seed)
     basis = options.make_basis()
     net = KAN(widths, basis, norm="feature", base="silu", dtype=torch.float64, generator=generator)
+    net.set_names(chosen.fitted.input_names, chosen.fitted.output_names)
     grids = options.grids()
     left = None if options.seconds is None else max(0.1, options.seconds - (time.perf_counter() - started))
     outcome = fit(

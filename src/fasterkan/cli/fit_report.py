@@ -128,10 +128,6 @@ def _worth(made: FittedNetwork, chosen: ChosenTable, fitted: Fitted) -> str:
     worth = worth_of(made.net, chosen.rows.x)
     if worth is None:
         return "what the inputs are worth: nothing, the network's output is constant"
-    ranked = worth.ranking(fitted.input_names)
-    size = max(len(name) for name, _ in ranked[:_MOST])
-    lines = [f"  {name:<{size}}  {100 * share:7.2f} %" for name, share in ranked[:_MOST]]
-    if len(ranked) > _MOST:
-        lines.append(f"  and {len(ranked) - _MOST} more")
     what = "variance of its outputs" if fitted.labels is None else "variance of its logits"
-    return "\n".join([f"what the inputs are worth (share of the {what} that hangs on each)", *lines])
+    table = textwrap.indent(worth.text(fitted.input_names), "  ")
+    return f"what the inputs are worth (their shares of the {what})\n{table}"

@@ -19,6 +19,7 @@ from .flat import FlatNet
 from .grids import Grids, resolve_grids, take_over
 from .last_layer import last_layer
 from .losses import Huber, Logistic, Loss, LossName, resolve_loss
+from .names import name_after
 from .norms import calibration_rows
 from .objective import Misfit
 from .observers import FitObserver, watching
@@ -67,6 +68,8 @@ def fit(
         net: a KAN, a KANLinear, or any module that computes each row independently. It should be small (a few thousand
             parameters). Above `fasterkan.fitting.MOST_PARAMETERS` parameters L-BFGS is used.
         X: [N, I], a tensor or an array. With `residual`, it holds points of the domain, which set the feature norms.
+            Names of columns of a data frame become the names of the network's inputs, and those of y the names of its
+            outputs (`set_names`).
         y: [N] or [N, M]. For loss "logistic", y holds probabilities (or 0 and 1), and the network's outputs are logits.
         residual: equations instead of y: fn(net) -> residuals of any shape, or a list of (fn, points) or (fn, points,
             weight) with fn(net, x) -> [n] or [n, M] for points x [n, I]. In a list each row must depend on its own
@@ -151,6 +154,7 @@ def fit(
         stopped = search.run()
         best = search.best
         take_over(net, best.net)
+        name_after(net, X, y)
         held = None if best.held_out is None else unit(best.held_out)
         result = FitResult(
             net, stopped, unit(best.train), held, search.grid, best.smoothness, tuple(search.phases), clock.elapsed(),

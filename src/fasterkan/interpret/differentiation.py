@@ -42,9 +42,7 @@ def derivatives(net: nn.Module, x: Any, order: int = 1) -> Tensor:
         (torch.Size([5, 2, 3]), torch.Size([2, 3, 3]))
     """
     order = whole_number("derivatives", "order", order, 1)
-    x = input_of("derivatives", "x", x, net, graph=True)
-    if x.dim() not in (1, 2):
-        raise ValueError(f"derivatives: x is {list(x.shape)}, expected points [N, I] or one point [I]")
+    x = points_for("derivatives", net, x)
     with as_evaluated(net):
         with torch.no_grad():
             outputs = net(x.detach()[..., :1, :] if x.dim() == 2 else x.detach()).shape[-1]
@@ -56,3 +54,15 @@ def derivatives(net: nn.Module, x: Any, order: int = 1) -> Tensor:
         if not len(x):
             return x.new_zeros(0, outputs, *[x.shape[-1]] * order)
         return torch.func.vmap(function)(x)
+
+
+def points_for(caller: str, net: nn.Module, x: Any) -> Tensor:
+    """Return points [N, I] or one point [I] for a network, on its device and in its dtype.
+
+    Raises:
+        TypeError, ValueError: x does not hold real numbers, or has another shape.
+    """
+    x = input_of(caller, "x", x, net, graph=True)
+    if x.dim() not in (1, 2):
+        raise ValueError(f"{caller}: x is {list(x.shape)}, expected points [N, I] or one point [I]")
+    return x

@@ -26,6 +26,8 @@ class Edge:
         points: points of the table of the function, [S], in units of the edge's input x, evenly spaced from the
             smallest to the largest x of the data.
         values: f(points) [S], with the base branch but without the layer's bias.
+        mean: the mean of the edge's raw function over the data, which was subtracted: f has the mean 0 over the data.
+            The node is its layer's bias plus the sum of mean + f over its edges. 0 without data.
         histogram: number of rows of the data in each bin [B]; None without data.
         bin_edges: ends of the bins [B + 1], in units of x; None without data.
         share: share of the edge in the variance of its node, Var f / sum_i Var f_oi, from 0 to 1; None without data.
@@ -36,7 +38,9 @@ class Edge:
         monotonicity: share of the range in which the slope has its more frequent sign, from 0.5 to 1; 1 for a monotonic
             or constant function.
         flatness: share of the range in which the slope is below 1/20 of the largest slope; 1 for a constant function.
-        band: standard deviation of f(points) minus its mean over the data, [S]; None if `edges` was called without y.
+        band: standard deviation of f(points), [S]; None if `edges` was called without y and without bands.
+        start: name of the node where the edge begins: the name of an input, or h and the layer and number of a node.
+        end: name of the node where the edge ends.
     """
 
     layer: int
@@ -44,6 +48,7 @@ class Edge:
     output: int
     points: Tensor
     values: Tensor
+    mean: float
     histogram: Tensor | None
     bin_edges: Tensor | None
     share: float | None
@@ -52,6 +57,8 @@ class Edge:
     monotonicity: float
     flatness: float
     band: Tensor | None
+    start: str
+    end: str
     function: EdgeFunction = dataclasses.field(repr=False)
 
     def __call__(self, x: Any) -> Tensor:
@@ -63,10 +70,8 @@ class Edge:
 
     @property
     def name(self) -> str:
-        """A name such as "x1 -> h1.2" or "h1.2 -> y1": x are inputs, y outputs, and h hidden nodes with their layer."""
-        start = f"x{self.input + 1}" if self.layer == 0 else f"h{self.layer}.{self.input + 1}"
-        end = f"y{self.output + 1}" if self.function.last else f"h{self.layer + 1}.{self.output + 1}"
-        return f"{start} -> {end}"
+        """A name such as "x1 -> h1.2" or "h1.2 -> price"."""
+        return f"{self.start} -> {self.end}"
 
     def __str__(self) -> str:
         low, high = float(self.points[0]), float(self.points[-1])
@@ -78,19 +83,19 @@ class Edge:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EdgeFunction:
-    """x -> f_oi(x), computed with a copy of the layer.
+    """x -> f_oi(x) - mean, computed with a copy of the layer.
 
     Attributes:
         layer: a copy of the layer, shared by its edges.
         output: o.
         column: i within the layer.
-        last: whether it is the network's last layer.
+        mean: a constant.
     """
 
     layer: KANLinear
     output: int
     column: int
-    last: bool
+    mean: float
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return f(x), float64, of x's shape."""
@@ -100,7 +105,7 @@ class EdgeFunction:
         if layer.basis.per_edge:
             functions = functions[:, self.output]
         weight = panel_weights(layer)[self.output, self.column]  # [J]
-        return (functions[:, self.column] @ weight).reshape(x.shape)
+        return (functions[:, self.column] @ weight - self.mean).reshape(x.shape)
 
 
 def shape_of(slopes: Tensor) -> tuple[Tensor, Tensor]:

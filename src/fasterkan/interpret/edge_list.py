@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .._check import whole_number
-from ..nn.edge_functions import points_of_x, tabulate
+from ..nn import KANLinear
+from ..nn.edge_functions import moments, points_of_x, tabulate
+from ._names import column_names, input_names, output_names
 from ._walk import as_evaluated, layers_of, one_variable, rows_of, varying_columns, walk
 from .edge import Edge, EdgeFunction, shape_of
-from .importances import Importance, importance
+from .importance_result import Importance
+from .importances import importance
 from .uncertainty import bands_for
 
 
 def edges(
-    net: nn.Module, X: Tensor | None = None, y: Tensor | None = None, *, points: int = 101, bins: int = 20
+    net: nn.Module,
+    X: Any = None,
+    y: Any = None,
+    *,
+    points: int = 101,
+    bins: int = 20,
+    names: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    bands: Sequence[Tensor] | None = None,
 ) -> list[Edge]:
     """Return every edge of a network as an `Edge`, without pruned edges.
+
+    With X, the functions are centred: each has the mean 0 over the data, and `Edge.mean` is what was subtracted.
+    Otherwise one edge of a node could run from 85 to 91, and the others near -40.
 
     Args:
         net: a KAN or a KANLinear in which each edge is a function of one variable: its norms must be norm="feature"
@@ -29,6 +44,9 @@ def edges(
         y: targets of X, [N] or [N, O], numbers; adds bands of uncertainty (`bands`).
         points: S, the number of points of each function's table, at least 2.
         bins: B, the number of bins of the histograms.
+        names: names of the columns of X; default the network's own (`set_names`), or else x1, x2, ...
+        outputs: names of the outputs; default the network's own, or else y1, y2, ...
+        bands: the result of `bands` or `bootstrap_bands` for this net, X and number of points, instead of y.
 
     Returns:
         The edges in order of layer, output, input. If the data of an edge is one value only, all its points are this
@@ -46,12 +64,32 @@ def edges(
         (9, 'x1 -> h1.1', torch.Size([101]))
     """
     points, bins = whole_number("edges", "points", points, 2), whole_number("edges", "bins", bins, 1)
-    one_variable("edges", net)
-    if y is not None and X is None:
-        raise ValueError("edges: y was given without X; give the rows X of these targets")
+    layers = one_variable("edges", net)
+    if (y is not None or bands is not None) and X is None:
+        given = "bands were" if y is None else "y was"
+        raise ValueError(f"edges: {given} given without X; give the rows X too")
+    if y is not None and bands is not None:
+        raise ValueError("edges: give y or bands, not both")
+    left = column_names("edges", names, input_names(layers[0]))
+    right = column_names("edges", outputs, output_names(layers[-1]))
     seen = None if X is None else rows_of("edges", net, X)
-    spread = None if y is None or seen is None else bands_for("edges", net, seen, y, points)
-    return chosen_edges(net, seen, None if seen is None else worth_of(net, seen), None, spread, points, bins)
+    spread = None if bands is None else _checked(bands, layers, points)
+    if y is not None and seen is not None:
+        spread = bands_for("edges", net, seen, y, points)
+    worth = None if seen is None else worth_of(net, seen)
+    return chosen_edges(net, seen, worth, None, spread, points, bins, (left, right))
+
+
+def _checked(bands: Sequence[Tensor], layers: Sequence[KANLinear], points: int) -> Sequence[Tensor]:
+    """Return bands that have the shapes of the network's edges."""
+    wanted = [(points, layer.out_features, layer.in_features) for layer in layers]
+    got = [tuple(band.shape) for band in bands]
+    if got != wanted:
+        raise ValueError(
+            f"edges: bands are {got}, expected {wanted}; give the result of bands or bootstrap_bands for this network, "
+            f"with points={points}"
+        )
+    return bands
 
 
 def chosen_edges(
@@ -62,6 +100,7 @@ def chosen_edges(
     spread: Sequence[Tensor] | None,
     points: int,
     bins: int,
+    names: tuple[Sequence[str], Sequence[str]],
 ) -> list[Edge]:
     """Return some edges of a checked network.
 
@@ -73,6 +112,7 @@ def chosen_edges(
         spread: the result of `bands`, or None.
         points: number of points of each function's table.
         bins: number of bins of the histograms.
+        names: names of the columns of X, and of the outputs.
     """
     layers = layers_of("edges", net)
     xs: list[Tensor | None] = [None] * len(layers)
@@ -86,7 +126,7 @@ def chosen_edges(
             pairs = (alive if chosen is None else alive & chosen[number]).nonzero()
             if len(pairs):
                 band = None if spread is None else spread[number]
-                found += _of_layer(net, number, seen, pairs, worth, band, points, bins)
+                found += _of_layer(net, number, seen, pairs, worth, band, points, bins, names)
     return found
 
 
@@ -106,9 +146,11 @@ def _of_layer(
     band: Tensor | None,
     points: int,
     bins: int,
+    names: tuple[Sequence[str], Sequence[str]],
 ) -> list[Edge]:
     layers = layers_of("edges", net)
     layer, last = layers[number], number == len(layers) - 1
+    left, right = names
     columns = torch.arange(layer.in_features) if layer.kept_inputs is None else layer.kept_inputs.cpu()
     grid = points_of_x(layer, seen, points)  # [S, I]
     values, slopes = tabulate(layer, grid, pairs)
@@ -116,16 +158,19 @@ def _of_layer(
     wanted = sorted(set(pairs[:, 1].tolist()))
     histograms = {} if seen is None else {i: _histogram(seen[:, i], bins) for i in wanted}
     own = copy.deepcopy(layer).requires_grad_(False)
+    means = torch.zeros(layer.weight.shape[:2]) if seen is None else moments(layer, seen)[0].cpu()
     made = []
     for e, (o, i) in enumerate(pairs.tolist()):
         counts, ends = histograms.get(i, (None, None))
+        mean = float(means[o, i])
         made.append(
             Edge(
                 layer=number,
                 input=int(columns[i]),
                 output=o,
                 points=grid[:, i],
-                values=values[:, e],
+                values=values[:, e] - mean,
+                mean=mean,
                 histogram=counts,
                 bin_edges=ends,
                 share=None if worth is None else float(worth.shares[number][o, i]),
@@ -134,7 +179,9 @@ def _of_layer(
                 monotonicity=float(monotonicity[e]),
                 flatness=float(flatness[e]),
                 band=None if band is None else band[:, o, i],
-                function=EdgeFunction(own, o, i, last),
+                start=left[int(columns[i])] if number == 0 else f"h{number}.{i + 1}",
+                end=right[o] if last else f"h{number + 1}.{o + 1}",
+                function=EdgeFunction(own, o, i, mean),
             )
         )
     return made

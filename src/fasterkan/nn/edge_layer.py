@@ -188,6 +188,9 @@ class EdgeLayer(KANLayer):
     def take_inputs(self, columns: Tensor | Sequence[int], width: int) -> None:
         """Let the layer use only some columns of x; x then has `width` columns.
 
+        Names stay with their edges: the name of the i-th of the present columns becomes that of `columns[i]`, and
+        columns that had no name get x1, x2, ... by their number.
+
         Args:
             columns: the numbers of the columns in increasing order; there must be in_features of them.
             width: number of columns of x.
@@ -201,6 +204,12 @@ class EdgeLayer(KANLayer):
                 f"take_inputs: columns must be {self.in_features} increasing numbers within 0 ... {width - 1}, got "
                 f"{found[:10]}"
             )
+        if self.input_names is not None:
+            before = range(self.in_features) if self.kept_inputs is None else self.kept_inputs.tolist()
+            names = list(self.input_names) if width == self.input_width else [f"x{i + 1}" for i in range(width)]
+            for new, old in zip(found, [self.input_names[i] for i in before], strict=True):
+                names[new] = old
+            self.input_names = tuple(names)
         device = "cpu" if self.weight.is_meta else self.weight.device  # the columns of a meta layer are known
         every = width == self.in_features
         with torch.inference_mode(False):

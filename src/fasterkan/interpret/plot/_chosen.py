@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ...models import KAN
 from .._walk import layers_of
-from ..importances import Importance
+from ..importance_result import Importance
 
 COLUMN = 25
 """Largest number of boxes in one column of a network that is not drawn completely."""

@@ -11,16 +11,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def edge(edge: Edge, *, title: str | None = None, xlabel: str | None = None) -> Figure:
+def edge(edge: Edge, *, title: str | None = None, xlabel: str | None = None, ylabel: str | None = None) -> Figure:
     """Draw the function of one edge over the range of its data.
 
     The histogram of its input is below. If the edge has a band, the picture shows two standard deviations around the
     function.
 
     Args:
-        edge: one of `fk.edges(net, X)`, or of `fk.edges(net, X, y)` for the band.
+        edge: one of `fk.edges(net, X)`; for the band, one of `fk.edges(net, X, y)` or of
+            `fk.edges(net, X, bands=fk.bootstrap_bands(net, X, y))`.
         title: the title; default the edge's name and its share.
-        xlabel: the name of its input; default the name of the input in the edge's name.
+        xlabel: the label below; default the name of the node where the edge begins.
+        ylabel: the label at the side; default "f(x)".
 
     Returns:
         A matplotlib Figure, outside pyplot. The curve has the gid "curve", the band "band".
@@ -45,8 +47,7 @@ def edge(edge: Edge, *, title: str | None = None, xlabel: str | None = None) -> 
     if edge.band is not None:
         reach = 2 * edge.band.numpy()
         axes.fill_between(points, values - reach, values + reach, color=BLUE, alpha=0.18, linewidth=0, gid="band")
-    axes.set_ylabel("f(x)", fontsize=TEXT, color=INK)
-    start, _, _ = edge.name.partition(" ")
+    axes.set_ylabel("f(x)" if ylabel is None else ylabel, fontsize=TEXT, color=INK, parse_math=False)
     last = axes
     if edge.histogram is not None and edge.bin_edges is not None:
         last = plain_axes(figure, 0.7, 0.55, 3.5, 0.45)
@@ -58,7 +59,7 @@ def edge(edge: Edge, *, title: str | None = None, xlabel: str | None = None) -> 
         axes.set_xticklabels([])
         for each in (axes, last):
             each.set_xlim(float(edge.bin_edges[0]), float(edge.bin_edges[-1]))
-    last.set_xlabel(xlabel or start, fontsize=TEXT, color=INK, parse_math=False)
+    last.set_xlabel(edge.start if xlabel is None else xlabel, fontsize=TEXT, color=INK, parse_math=False)
     share = "" if edge.share is None else f": {percent(edge.share)} of its node's variance"
     axes.set_title(f"{edge.name}{share}" if title is None else title, fontsize=TEXT, color=INK, parse_math=False)
     return figure

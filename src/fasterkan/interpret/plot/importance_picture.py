@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from ..._check import whole_number
-from ..importances import Importance
+from ..importance_result import Importance
 from ..importances import importance as importance_of
 from ._style import BLUE, INK, PALE, SMALL, TEXT, new_figure, percent, plain_axes
 
@@ -30,7 +30,7 @@ def importance(
     Args:
         net: a network with any norm, or an `Importance`.
         X: rows [N, I]; needed with a network.
-        names: names of the columns of X; default x1, x2, ...
+        names: names of the columns of X; default the network's own (`set_names`), or else x1, x2, ...
         top: largest number of inputs that are shown; a line tells the total number.
         image: height and width of an image whose pixels are the inputs; a map is drawn instead of bars.
         title: the title.

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ..._check import whole_number
+from .._names import column_names, input_names, output_names
 from .._walk import one_variable, rows_of
 from ..edge import Edge
 from ..edge_list import chosen_edges, worth_of
-from ..importances import input_names
 from ._chosen import lonely_nodes, most_important
 from ._layout import BOX, Layout, lay_out
 from ._style import BLUE, FAINT, INK, PALE, TEXT, new_figure
@@ -44,8 +44,8 @@ def network(
     Args:
         net: a KAN or a KANLinear with norm="feature" or None, as for `edges`.
         X: rows [N, I].
-        inputs: names of the columns of X; default x1, x2, ...
-        outputs: names of the outputs; default y1, y2, ...
+        inputs: names of the columns of X; default the network's own (`set_names`), or else x1, x2, ...
+        outputs: names of the outputs; default the network's own, or else y1, y2, ...
         max_edges: largest number of edges that are drawn.
         title: the title.
 
@@ -65,11 +65,11 @@ def network(
     max_edges = whole_number("plot.network", "max_edges", max_edges, 1)
     layers = one_variable("plot.network", net)
     x = rows_of("plot.network", net, X)
-    left = input_names("plot.network", inputs, x.shape[1])
-    right = input_names("plot.network", outputs, layers[-1].out_features, "y")
+    left = column_names("plot.network", inputs, input_names(layers[0]))
+    right = column_names("plot.network", outputs, output_names(layers[-1]))
     worth = worth_of(net, x)
     chosen, note = most_important(net, worth, max_edges)
-    edges = chosen_edges(net, x, worth, chosen, None, 61, 1)
+    edges = chosen_edges(net, x, worth, chosen, None, 61, 1, (left, right))
     lonely = [] if note else lonely_nodes(net)
     layout = lay_out(edges, lonely, len(layers))
     names = {(0, i): name for i, name in enumerate(left)} | {(len(layers), o): name for o, name in enumerate(right)}
@@ -157,6 +157,6 @@ def curve_in_box(edge: Edge) -> tuple[Tensor, Tensor]:
     across = torch.linspace(-0.5, 0.5, len(edge.points), dtype=torch.float64)
     low, high = edge.values.min(), edge.values.max()
     spread = high - low
-    if float(spread) <= 1e-9 * float(edge.values.abs().max()):
+    if float(spread) <= 1e-9 * float((edge.values + edge.mean).abs().max()):
         return across, torch.zeros_like(across)
     return across, (edge.values - low) / spread - 0.5

@@ -53,6 +53,8 @@ def _rebuilt(net: KAN, kept: list[Tensor], constants: list[Tensor]) -> KAN:
             mask=False,
             kept_inputs=None if number else _kept_columns(layer, before),
             input_width=None if number else layer.input_width,
+            input_names=_kept_names(layer.input_names, before) if number else layer.input_names,
+            output_names=_kept_names(layer.output_names, after),
         )
         for number, (layer, before, after) in enumerate(zip(layers, kept[:-1], kept[1:], strict=True))
     ]
@@ -68,6 +70,10 @@ def _kept_columns(layer: KANLinear, alive: Tensor) -> tuple[int, ...] | None:
     """The columns of x that a layer with these inputs takes; None means all."""
     columns = torch.arange(layer.in_features) if layer.kept_inputs is None else layer.kept_inputs.cpu()
     return None if len(columns) == layer.input_width and bool(alive.all()) else tuple(columns[alive].tolist())
+
+
+def _kept_names(names: tuple[str, ...] | None, alive: Tensor) -> tuple[str, ...] | None:
+    return None if names is None else tuple(name for name, kept in zip(names, alive.tolist(), strict=True) if kept)
 
 
 def _norm_description(layer: KANLinear, alive: Tensor) -> Any:

@@ -9,7 +9,7 @@ from torch import nn
 
 from ...models import KAN
 from ...nn import KANLinear
-from ..importances import input_names
+from .._names import column_names, input_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +68,9 @@ class PruneReport:
         """Return the summary.
 
         Args:
-            inputs: names of the columns of X; default x1, x2, ...
+            inputs: names of the columns of X; default the network's own, or else x1, x2, ...
         """
-        names = input_names("PruneReport.text", inputs, self.widths_before[0])
+        names = column_names("PruneReport.text", inputs, input_names(self.net.kan_layers()[0]))
         left = len(columns_of(self.net))
         gone = ", ".join(names[i] for i in self.removed_inputs[:20])
         gone += f" and {len(self.removed_inputs) - 20} more" if len(self.removed_inputs) > 20 else ""

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...models import KAN
 from ...nn import KANLinear
 from ..edge_list import worth_of
-from ..importances import Importance
+from ..importance_result import Importance
 from .compact import compact
 from .loss import Criterion
 from .masks import Masked, Masks, Means, close, full_masks, means_of
@@ -31,11 +31,11 @@ Data = tuple[Tensor, Tensor]
 
 
 class Part(NamedTuple):
-    """A part that can be removed: an edge, or a node (an input of its layer) with all its edges."""
+    """A part that can be removed: an edge, or nodes (inputs of their layer) with all their edges."""
 
     score: float
     layer: int
-    input: int
+    inputs: tuple[int, ...]
     output: int | None = None
 
 
@@ -90,8 +90,8 @@ class PruningSearch:
         """Return the network without the parts that the loss does not need; at least `least` edges stay."""
         masks, means, worth = self._look(net)
         for kind in self.kinds:
-            parts = _parts(worth, masks, kind)
-            masks = self._as_many(net, masks, means, parts, LIMITS[kind], least)
+            parts = _parts(net, worth, masks, kind)
+            masks = self._as_many(net, masks, means, parts, kind, least)
         return self._made(net, masks, means)
 
     def forced(self, net: KAN, goal: int, *, whole: bool) -> KAN | None:
@@ -107,10 +107,10 @@ class PruningSearch:
         now = _count(masks)
         if groups and now > goal:
             between = math.floor((now * goal) ** 0.5) if "edges" in self.kinds else goal
-            parts = [part for kind in groups for part in _parts(worth, masks, kind)]
+            parts = [part for kind in groups for part in _parts(net, worth, masks, kind)]
             masks = _down_to(masks, sorted(parts, key=lambda p: p.score / max(1, _edges_of(masks, p))), between)
         if "edges" in self.kinds:
-            masks = _down_to(masks, _parts(worth, masks, "edges"), goal)
+            masks = _down_to(masks, _parts(net, worth, masks, "edges"), goal)
         return self._made(net, masks, means)
 
     def merged(self, net: KAN, least: int) -> KAN:
@@ -130,11 +130,11 @@ class PruningSearch:
     def _made(self, net: KAN, masks: Masks, means: Means) -> KAN:
         return compact(Masked(net, close(masks), means), self.rows)
 
-    def _as_many(self, net: KAN, masks: Masks, means: Means, parts: list[Part], share: float, least: int) -> Masks:
-        """Remove as many of the first parts as the share of the rise allows; then, in small networks, single parts."""
+    def _as_many(self, net: KAN, masks: Masks, means: Means, parts: list[Part], kind: str, least: int) -> Masks:
+        """Remove as many of the first parts as the limit of the kind allows; then, in small networks, single parts."""
 
         def fits(candidate: Masks) -> bool:
-            return _count(candidate) >= least and self.allows(Masked(net, candidate, means), share)
+            return _count(candidate) >= least and self.allows(Masked(net, candidate, means), LIMITS[kind])
 
         low, high = 0, len(parts)
         while low < high:
@@ -143,27 +143,61 @@ class PruningSearch:
                 low = middle
             else:
                 high = middle - 1
-        masks, rest = _without(masks, parts[:low]), parts[low + 1 :]
-        for part in rest if _count(masks) <= SINGLES else []:
-            if _edges_of(masks, part) and fits(candidate := _without(masks, [part])):
-                masks = candidate
+        masks = _without(masks, parts[:low])
+        if _count(masks) > SINGLES:
+            return masks
+        tried = [each for part in parts[low:] for each in (part, *_members(part))]
+        while True:
+            failed = []
+            for part in tried:
+                if _edges_of(masks, part):
+                    if fits(candidate := _without(masks, [part])):
+                        masks = candidate
+                    else:
+                        failed.append(part)
+            # An input or a node may be removable once another one is gone; for edges, another pass costs too much.
+            if kind == "edges" or len(failed) == len(tried):
+                break
+            tried = failed
         return masks
 
 
-def _parts(worth: Importance | None, masks: Masks, kind: str) -> list[Part]:
-    """The candidates of a kind that still have edges, the least important first."""
+def _parts(net: KAN, worth: Importance | None, masks: Masks, kind: str) -> list[Part]:
+    """The candidates of a kind that still have edges, the least important first.
+
+    Nodes that cancel are one candidate with their joint share; alone each of them would change the outputs much.
+    """
     found = []
     for layer, mask in enumerate(masks):
         if kind == "edges":
             scores = torch.zeros(mask.shape) if worth is None else worth.edges[layer]
             places = zip(scores[mask.cpu()].tolist(), mask.nonzero().tolist(), strict=True)
-            found += [Part(score, layer, i, o) for score, (o, i) in places]
+            found += [Part(score, layer, (i,), o) for score, (o, i) in places]
         elif (layer == 0) == (kind == "inputs"):
             scores = torch.zeros(mask.shape[1]) if worth is None else worth.nodes[layer]
-            alive = mask.any(0).cpu()
-            nodes = zip(scores[alive].tolist(), alive.nonzero().flatten().tolist(), strict=True)
-            found += [Part(score, layer, i) for score, i in nodes]
+            left = set(mask.any(0).nonzero().flatten().tolist())
+            for group in [] if worth is None else _cancelling(net, worth, layer):
+                if left.issuperset(group):
+                    found.append(Part(float(scores[list(group)].sum()), layer, group))
+                    left -= set(group)
+            found += [Part(float(scores[i]), layer, (i,)) for i in sorted(left)]
     return sorted(found, key=lambda part: part.score)
+
+
+def _cancelling(net: KAN, worth: Importance, layer: int) -> list[tuple[int, ...]]:
+    """The numbers of the nodes in each group that cancels, among the inputs of a layer."""
+    groups = [group.nodes for group in worth.cancelling if group.layer == layer]
+    if layer or net.kept_inputs is None:
+        return groups
+    place = {column: i for i, column in enumerate(net.kept_inputs.tolist())}
+    return [tuple(place[column] for column in group) for group in groups]
+
+
+def _members(part: Part) -> list[Part]:
+    """The single nodes of a group, as candidates of their own; a single node or an edge has none."""
+    if len(part.inputs) == 1:
+        return []
+    return [Part(part.score, part.layer, (i,)) for i in part.inputs]
 
 
 def _without(masks: Masks, parts: Sequence[Part]) -> Masks:
@@ -171,8 +205,8 @@ def _without(masks: Masks, parts: Sequence[Part]) -> Masks:
     masks = [mask.clone() for mask in masks]
     for layer, mask in enumerate(masks):
         here = [part for part in parts if part.layer == layer]
-        nodes = [part.input for part in here if part.output is None]
-        edges = [(part.output, part.input) for part in here if part.output is not None]
+        nodes = [i for part in here if part.output is None for i in part.inputs]
+        edges = [(part.output, part.inputs[0]) for part in here if part.output is not None]
         mask[:, nodes] = False
         if edges:
             rows, columns = zip(*edges, strict=True)
@@ -193,11 +227,12 @@ def _down_to(masks: Masks, parts: list[Part], goal: int) -> Masks:
 
 
 def _edges_of(masks: Masks, part: Part) -> int:
-    """The number of edges that are removed with a part; for a node, its outgoing and incoming edges."""
+    """The number of edges that are removed with a part; for nodes, their outgoing and incoming edges."""
     if part.output is not None:
-        return int(masks[part.layer][part.output, part.input])
-    count = int(masks[part.layer][:, part.input].sum())
-    return count + (int(masks[part.layer - 1][part.input].sum()) if part.layer else 0)
+        return int(masks[part.layer][part.output, part.inputs[0]])
+    nodes = list(part.inputs)
+    count = int(masks[part.layer][:, nodes].sum())
+    return count + (int(masks[part.layer - 1][nodes].sum()) if part.layer else 0)
 
 
 def _weights(net: torch.nn.Module) -> int:
