@@ -63,30 +63,30 @@ class Time:
         return run
 
 
-@pytest.mark.parametrize(("rows", "seconds"), [(1000, 10.0), (10_000, 10.0), (100_000, 10.0), (10_000, 2.0)])
+@pytest.mark.parametrize("rows", [1000, 10_000, 100_000])
 @pytest.mark.parametrize(
     ("value", "jacobian"), [(3e-4, 1e-3), (3e-4, 1e-1)], ids=["cheap Jacobians", "expensive Jacobians"]
 )
-def test_seconds_hold_whatever_the_work_costs(rows, seconds, value, jacobian, monkeypatch):
+def test_seconds_hold_whatever_the_work_costs(rows, value, jacobian, monkeypatch):
     time = Time(monkeypatch, value=value, jacobian=jacobian)
     x, y = table(rows)
     new_x, new_y = table(1000, seed=1)
     net = network()
-    result = fk.fit(net, x, y, seconds=seconds, progress=False)
-    assert time.seconds <= 1.1 * seconds and result.seconds == time.seconds
+    result = fk.fit(net, x, y, seconds=10.0, progress=False)
+    assert time.seconds <= 11 and result.seconds == time.seconds
     assert result.stopped == "time" and result.cut_by_clock and 0 < result.rows <= rows
     with torch.no_grad():
         error = float((net(new_x)[:, 0] - new_y).square().mean().sqrt())
-    assert error < 0.6  # the mean has .75, and even 2 s are 6,000 rows, 100 for each parameter
+    assert error < 0.6  # the mean has .75; 10 s are 30,000 rows of values, but not one more
     assert time.largest <= rows_module.CHUNK_ROWS
 
 
 def test_a_limit_that_is_never_reached_changes_nothing(monkeypatch):
-    x, y = table(300)
-    free = fk.fit(network(), x, y, starts=3, iterations=8)
+    x, y = table(100)
+    free = fk.fit(network(), x, y, starts=2, iterations=3)
     monkeypatch.setattr(clock_module, "now", lambda: 0.0)
-    result = fk.fit(network(), x, y, starts=3, iterations=8, seconds=1.0)
-    assert result.stopped == free.stopped != "time" and result.rows == free.rows == 300
+    result = fk.fit(network(), x, y, starts=2, iterations=3, seconds=1.0)
+    assert result.stopped == free.stopped != "time" and result.rows == free.rows == 100
     seen = [[(p.name, p.rows, p.iterations, len(p.attempts)) for p in r.phases] for r in (free, result)]
     assert seen[0] == seen[1]
     assert result.loss == pytest.approx(free.loss, rel=1e-3)
@@ -99,7 +99,7 @@ def test_rows_grow_without_a_limit_too(monkeypatch):
     monkeypatch.setattr(effort, "ROWS_PER_PARAMETER", 1)
     x, y = table(2000)
     net = network()
-    result = fk.fit(net, x, y, starts=2, iterations=6)
+    result = fk.fit(net, x, y, starts=1, iterations=5)
     assert [(p.name, p.rows) for p in result.phases][-3:] == [("rows", 300), ("rows", 900), ("polish", 2000)]
     assert {p.rows for p in result.phases if p.name in ("starts", "smoothness")} == {100}
     with torch.no_grad():
@@ -140,8 +140,8 @@ def test_lbfgs_shares_its_time(monkeypatch):
     monkeypatch.setattr(effort, "MOST_PARAMETERS", 5)
     time = Time(monkeypatch, value=1e-4, jacobian=1.0)
     x, y = table(1000)
-    result = fk.fit(network(), x, y, seconds=30.0)
-    assert time.seconds <= 33 and {p.method for p in result.phases} == {"L-BFGS"}
+    result = fk.fit(network(), x, y, seconds=20.0, smoothness=1e-6, grids=None)
+    assert time.seconds <= 22 and {p.method for p in result.phases} == {"L-BFGS"}
     assert result.loss < 0.5
 
 
@@ -334,16 +334,16 @@ def test_batches_cover_all_rows(monkeypatch):
     monkeypatch.setattr(Rows, "between", lambda self, a, b: seen.append((a, b)) or between(self, a, b))
     monkeypatch.setattr(effort, "LEAST_ROWS", 10**9)
     Time(monkeypatch, value=1e-3, jacobian=0.1)
-    x, y = table(2000)
+    x, y = table(1700)
     fk.fit(network(), x, y, seconds=20.0, held_out=0.0, polish=False)
-    batches = seen[seen.index((0, BATCH)) :]
-    assert batches[:5] == [(0, 512), (512, 1024), (1024, 2000), (0, 512), (512, 1024)]
+    batches = seen[seen.index((BATCH, 2 * BATCH)) - 1 :]  # before them costs are measured
+    assert batches[:5] == [(0, 512), (512, 1024), (1024, 1700), (0, 512), (512, 1024)]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rows", [1000, 10_000, 100_000])
-def test_ten_real_seconds(rows):
+@pytest.mark.parametrize(("rows", "seconds"), [(1000, 2.0), (1000, 10.0), (10_000, 10.0), (100_000, 10.0)])
+def test_real_seconds(rows, seconds):
     x, y = table(rows, 20)
-    result = fk.fit(network(20), x, y, seconds=10.0)
-    assert result.seconds <= 11 and result.stopped == "time"
-    assert result.loss < 0.5
+    result = fk.fit(network(20), x, y, seconds=seconds)
+    assert result.seconds <= 1.1 * seconds and result.stopped == "time"
+    assert result.loss < (0.5 if seconds == 10 else 0.75)

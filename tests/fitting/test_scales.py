@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -163,15 +160,15 @@ def test_columns_that_float32_cannot_tell_apart_are_refused(column):
     fk.fit(net, torch.cat([rows(50, 0)[:, :1], third], 1), target(x), iterations=2, starts=1)
 
 
-SIZES = [1e-30, 1e-12, 1.0, 1e5, 1e13, 1e18, 1e30]
+SIZES = [1e-30, 1e-12, 1e5, 1e13, 1e18, 1e30]
+PAIRS = [(1.0, 1.0), *((size, 1.0) for size in SIZES), *((1.0, size) for size in SIZES)]
+PAIRS += [(1e30, 1e30), (1e-30, 1e-30), (1e30, 1e-30), (1e-30, 1e30), (1e13, 1e-12), (1e5, 1e18)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("base", ["silu", "silu of z", None])
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"y {size:g}")
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30], ids=lambda size: f"y {size:g}")
 def test_all_sizes(base, size, dtype):
-    options = {"base": base and "silu", "base_input": "z" if base == "silu of z" else "x"}
-    for sizes in itertools.product(SIZES, SIZES):
-        if math.log10(max(sizes) / min(sizes)) in (0, *range(30, 61)) or 1.0 in sizes:
-            check(sizes, size, dtype=dtype, **options)
+    for sizes in PAIRS:
+        check(sizes, size, dtype=dtype, base=base and "silu", base_input="z" if base == "silu of z" else "x")

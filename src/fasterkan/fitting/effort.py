@@ -30,10 +30,13 @@ LEAST_PER_PARAMETER = 4
 """A second-order phase with fewer rows would fit the noise of its rows. Then Adam is used if time is short."""
 MEASURED = 10_000
 """Largest number of rows on which networks are compared."""
-PILOTS = (8, 128)
-"""Numbers of rows on which costs are measured. The second one is used if the first one took little time."""
-LITTLE = 1e-3
-"""A share of the time limit."""
+PILOTS = (1, 8, 64, 512)
+"""Numbers of rows on which costs are measured, one after the other. In a few rows the cost of a call outweighs that of
+the rows."""
+CALL = 4
+"""The cost of the first row, compared with that of the next ones, of which it is not known yet."""
+LITTLE = 0.02
+"""Largest share of the time limit that the next number of rows may take."""
 SOLVED = 256
 """Size of the matrix on which the cost of a solution is measured."""
 TRIES = 1.5
@@ -58,12 +61,15 @@ class Costs:
         one, first = theta[:1], {name: tensor[:1] for name, tensor in constants.items()}
 
         def each(run: Callable[[Misfit], object]) -> float:
+            seconds = count = slope = 0.0
             for rows in PILOTS:
-                few = misfit.between(0, min(misfit.count, rows))
-                seconds = _seconds(functools.partial(run, few))
-                if few.count == misfit.count or seconds > LITTLE * limit:
+                if count and (count == misfit.count or seconds + slope * (rows - count) > LITTLE * limit):
                     break
-            return max(seconds / few.count, 1e-12)
+                few = misfit.between(0, min(misfit.count, rows))
+                before, seconds = seconds, _seconds(functools.partial(run, few))
+                slope = max(0.0, seconds - before) / (few.count - count) / (1 if count else CALL)
+                count = few.count
+            return max(seconds / count, 1e-12)
 
         value = each(lambda few: few.value(one, first))
         if method == "L-BFGS":
