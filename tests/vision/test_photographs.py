@@ -66,7 +66,8 @@ def test_100_photographs(model, digits, tmp_path):
         photograph(image.numpy(), rng).save(path, quality=90)
         pixels.append(digit_from_image(path).pixels)
     original, seen = classes(model, images / 255), classes(model, torch.stack(pixels))
-    assert int((original == labels).sum()) >= 90
+    every = mnist("test")  # all of them: the share among a hundred may differ by 6 % from draw to draw
+    assert (classes(model, every.as_float()) == every.labels).double().mean() >= 0.9
     assert int((seen == original).sum()) >= 95
     assert int((seen == labels).sum()) >= int((original == labels).sum()) - 3
 
