@@ -28,7 +28,7 @@ def digits():
 def few(monkeypatch, digits):
     """Let every command find these alone."""
     for place in ("train.runs", "cli.saved", "cli.rows"):
-        monkeypatch.setattr(f"fasterkan.{place}.train_validation_test", lambda name, root: digits)
+        monkeypatch.setattr(f"fasterkan.{place}.train_validation_test", lambda name, root, **options: digits)
 
 
 @pytest.fixture

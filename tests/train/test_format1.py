@@ -18,7 +18,7 @@ GOLDEN = Path(__file__).parent / "golden"
 def images(corners, monkeypatch):
     """The data set that both runs were made with; it does not follow the tests' seed."""
     parts = tuple(corners(seed=seed, fixed=True) for seed in range(3))
-    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root: parts)
+    monkeypatch.setattr("fasterkan.train.runs.train_validation_test", lambda name, root, **options: parts)
     return parts
 
 

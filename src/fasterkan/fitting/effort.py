@@ -66,6 +66,8 @@ class Costs:
                 if count and (count == misfit.count or seconds + slope * (rows - count) > LITTLE * limit):
                     break
                 few = misfit.between(0, min(misfit.count, rows))
+                if few.count == count:  # equations may have parts of their own
+                    break
                 before, seconds = seconds, _seconds(functools.partial(run, few))
                 slope = max(0.0, seconds - before) / (few.count - count) / (1 if count else CALL)
                 count = few.count
