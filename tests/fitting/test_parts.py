@@ -11,6 +11,7 @@ from fasterkan.fitting.clock import Clock
 from fasterkan.fitting.flat import FlatNet
 from fasterkan.fitting.grids import coarsen, refine, resolve_grids
 from fasterkan.fitting.last_layer import LastLayer, last_layer
+from fasterkan.fitting.lbfgs import minimise_by_gradient
 from fasterkan.fitting.levenberg_marquardt import Lanes, minimise
 from fasterkan.fitting.losses import Huber, Logistic, Rescaled, Squared
 from fasterkan.fitting.norms import HIDDEN_MARGIN, give_room
@@ -41,6 +42,22 @@ class Rosenbrock:
         jacobian[:, 0, 0], jacobian[:, 0, 1], jacobian[:, 1, 0] = -20 * theta[:, 0], 10, -1
         residual = self.residual(theta)
         return jacobian.mT @ jacobian, (residual.unsqueeze(1) @ jacobian).squeeze(1)
+
+
+def test_lbfgs_shortens_a_step_that_is_too_long():
+    """Newton's unit steps leave the bent valley; without a line search the first of them is the last."""
+
+    def rosenbrock(theta: Tensor) -> tuple[Tensor, Tensor]:
+        a, b = theta
+        value = 100 * (b - a * a) ** 2 + (1 - a) ** 2
+        slope = torch.stack([-400 * a * (b - a * a) - 2 * (1 - a), 200 * (b - a * a)])
+        return value.unsqueeze(0), slope.unsqueeze(0)
+
+    start = torch.tensor([-1.2, 1.0], dtype=torch.float64)
+    found, _, _ = minimise_by_gradient(
+        rosenbrock, start, iterations=100, tolerance=1e-6, clock=Clock(), on_step=lambda step, value: None
+    )
+    torch.testing.assert_close(found, torch.ones(2, dtype=torch.float64), rtol=0, atol=1e-6)
 
 
 def run(start: list[list[float]], iterations: int = 100) -> tuple[Lanes, str]:

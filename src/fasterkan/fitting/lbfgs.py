@@ -36,7 +36,10 @@ def minimise_by_gradient(
     Source: torch.optim.LBFGS, a maintained optimiser, with its strong Wolfe line search and 50 pairs.
     """
     at = theta.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS([at], max_iter=1, history_size=50, line_search_fn="strong_wolfe", tolerance_grad=0)
+    # Its line search has max_eval - 1 evaluations, by default none; then a step that is too long ends at t = 0.
+    optimizer = torch.optim.LBFGS(
+        [at], max_iter=1, max_eval=25, history_size=50, line_search_fn="strong_wolfe", tolerance_grad=0
+    )
     best, best_value, past = theta.clone(), math.inf, []
 
     def closure() -> Tensor:
