@@ -60,7 +60,9 @@ def _of_columns(caller: str, name: str, columns: list[tuple[str, Any]], rows: in
     for (title, _), column in zip(columns, read, strict=True):
         if column.dim() != 1:
             raise refusal(caller, f"column {title!r} of {name}", "an array in each row", "give one number in each row")
-    return _stacked(caller, name, read).T.contiguous() if read else torch.empty(rows, 0, dtype=torch.float64, device="cpu")
+    if not read:
+        return torch.empty(rows, 0, dtype=torch.float64, device="cpu")
+    return _stacked(caller, name, read).T.contiguous()
 
 
 def _stacked(caller: str, name: str, parts: list[Tensor]) -> Tensor:
