@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ import scipy.stats
 import torch
 
 import fasterkan as fk
-from fasterkan.interpret._student import student_quantile
 from fasterkan.nn.edge_functions import panel
 
 from ..seeds import seed_of
@@ -188,11 +188,13 @@ def test_a_network_in_single_precision():
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("freedom", [1, 1.5, 2, 7.3, 30, 100, 1e4, 1e6], ids=str)
-def test_quantiles_of_students_distribution(freedom):
-    for coverage in (1e-3, 0.5, 0.8, 0.9, 0.99, 0.9999):
-        expected = scipy.stats.t.ppf((1 + coverage) / 2, freedom)
-        assert student_quantile(coverage, freedom) == pytest.approx(expected, rel=1e-8)
+def test_scipy_is_asked_for_by_name(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.special", None)
+    x, y = table(50)
+    net = fk.KAN([2, 1], norm=None, dtype=torch.float64)
+    for interval in (fk.predict_interval, fk.derivative_interval):
+        with pytest.raises(ImportError, match=rf'{interval.__name__} needs scipy: pip install "fasterkan\[symbolic\]"'):
+            interval(net, x, y, x)
 
 
 @pytest.mark.parametrize(

@@ -177,3 +177,10 @@ def test_a_fit_of_another_module_with_a_data_frame():
     x = np.random.default_rng(seed_of()).random((30, 2))
     fk.fit(whole, Frame(x, ["a", "b"]), x[:, 0], starts=1, grids=None, iterations=2, progress=False)
     assert names_of(whole[0]) == (None, None)
+
+
+def test_one_name_for_a_whole_array_names_no_column(rows):
+    stored = Series(rows, "/table/x")  # as a data set in an HDF5 file
+    net = fk.KAN([3, 1], fk.BSpline(3), norm="feature", dtype=torch.float64)
+    fk.fit(net, stored, rows[:, 0], starts=1, iterations=2, progress=False)
+    assert names_of(net) == (None, None)

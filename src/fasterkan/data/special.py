@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-import importlib
 import math
 from collections.abc import Callable, Mapping
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from .._arrays import array_of
 from .._check import whole_number
+from .._scipy import scipy_special
 
 Array = NDArray[np.float64]
 
@@ -78,13 +78,6 @@ def known_function(name: str) -> KnownFunction:
     return KNOWN_FUNCTIONS[name]
 
 
-def _scipy() -> ModuleType:
-    try:
-        return importlib.import_module("scipy.special")
-    except ImportError as error:
-        raise ImportError('this function needs scipy: pip install "fasterkan[symbolic]"') from error
-
-
 _HALF_TURN, _TURN = math.pi, 2 * math.pi
 _PLANE = ((-1.0, 1.0), (-1.0, 1.0))
 _ELLIPTIC = ((0.0, math.pi / 2), (0.0, 0.9))
@@ -113,49 +106,49 @@ def _all() -> Mapping[str, KnownFunction]:
             "sn(u | m), Jacobi's elliptic sine of parameter m = k^2",
             ((0.0, 4.0), (0.0, 0.9)),
             two,
-            lambda x: _scipy().ellipj(x[0], x[1])[0],
+            lambda x: scipy_special("this function").ellipj(x[0], x[1])[0],
         ),
         KnownFunction(
             "ellipkinc",
             "F(phi | m), incomplete elliptic integral of the first kind",
             _ELLIPTIC,
             two,
-            lambda x: _scipy().ellipkinc(*x),
+            lambda x: scipy_special("this function").ellipkinc(*x),
         ),
         KnownFunction(
             "ellipeinc",
             "E(phi | m), incomplete elliptic integral of the second kind",
             _ELLIPTIC,
             two,
-            lambda x: _scipy().ellipeinc(*x),
+            lambda x: scipy_special("this function").ellipeinc(*x),
         ),
         KnownFunction(
             "jv",
             "J_v(x), Bessel function of the first kind, real order v",
             (_ORDER, (0.5, 8.0)),
             two,
-            lambda x: _scipy().jv(*x),
+            lambda x: scipy_special("this function").jv(*x),
         ),
         KnownFunction(
             "yv",
             "Y_v(x), Bessel function of the second kind, real order v",
             (_ORDER, (1.0, 8.0)),
             two,
-            lambda x: _scipy().yv(*x),
+            lambda x: scipy_special("this function").yv(*x),
         ),
         KnownFunction(
             "kv",
             "K_v(x), modified Bessel function of the second kind, real order v",
             (_ORDER, (0.5, 4.0)),
             two,
-            lambda x: _scipy().kv(*x),
+            lambda x: scipy_special("this function").kv(*x),
         ),
         KnownFunction(
             "iv",
             "I_v(x), modified Bessel function of the first kind, real order v",
             (_ORDER, (0.5, 4.0)),
             two,
-            lambda x: _scipy().iv(*x),
+            lambda x: scipy_special("this function").iv(*x),
         ),
         *(
             KnownFunction(
@@ -198,7 +191,7 @@ def _all() -> Mapping[str, KnownFunction]:
 
 def _legendre(m: int, x: Array) -> Array:
     """P_v^m(x) of (v, x)."""
-    return _scipy().lpmv(m, x[0], x[1])
+    return scipy_special("this function").lpmv(m, x[0], x[1])
 
 
 def _cosine(t: Array) -> Array:

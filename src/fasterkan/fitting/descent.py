@@ -29,7 +29,11 @@ TINY = 1e-12
 
 @dataclasses.dataclass
 class Descent:
-    """The state of Adam for networks theta [S, P] with learning rates [S]."""
+    """The state of Adam for networks theta [S, P] with learning rates [S].
+
+    torch.optim.Adam computes the same, but making the first one imports torch's compiler. That takes seconds, and Adam
+    is used here when seconds are few.
+    """
 
     theta: Tensor
     rates: Tensor

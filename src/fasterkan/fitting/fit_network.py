@@ -155,11 +155,17 @@ def fit(
         best = search.best
         take_over(net, best.net)
         name_after(net, X, y)
-        held = None if best.held_out is None else unit(best.held_out)
         result = FitResult(
-            net, stopped, unit(best.train), held, search.grid, best.smoothness, tuple(search.phases), clock.elapsed(),
-            best.rows,
-        )  # fmt: skip
+            net=net,
+            stopped=stopped,
+            loss=unit(best.train),
+            held_out=None if best.held_out is None else unit(best.held_out),
+            grid=search.grid,
+            smoothness=best.smoothness,
+            phases=tuple(search.phases),
+            seconds=clock.elapsed(),
+            rows=best.rows,
+        )
         watcher.on_end(result)
     return result
 

@@ -227,10 +227,9 @@ class FitSearch:
                         self.cut = True
                         return stopped
             effort = Effort(method_for(flat.size), len(strengths), more, reduced=False, halving=(FEW_STEPS,))
-            (found, *_), why = self._fit(
-                "rows", self.grid, strengths, effort, tolerance=FINE_TOLERANCE,
-                until=self.ends["rows"],
-            )  # fmt: skip
+            until = self.ends["rows"]
+            ranked, why = self._fit("rows", self.grid, strengths, effort, tolerance=FINE_TOLERANCE, until=until)
+            found = ranked[0]
             if self.task.held_out is not None and not found.score < self.best.score:
                 return stopped
             self.best, rows, stopped = found, more, why
@@ -280,10 +279,8 @@ class FitSearch:
         if effort is None:
             self.cut = True
             return None
-        return self._fit(
-            name, grid, candidates[: effort.networks], effort,
-            tolerance=tolerance, until=until, task=task,
-        )  # fmt: skip
+        chosen = candidates[: effort.networks]
+        return self._fit(name, grid, chosen, effort, tolerance=tolerance, until=until, task=task)
 
     def _fit(
         self,
@@ -371,8 +368,9 @@ class FitSearch:
             seconds, each = self.clock.seconds, costs.value
             self.measured = max(LEAST_MEASURED, min(MEASURED, int(COMPARISON * seconds / each)))
             self.evaluated = max(LEAST_MEASURED, int(EVALUATION * seconds / (3 * each)))
-            others = [task.fitted(flat).count for task in (self.polish,) if task is not None]
-            rows = [misfit.count, *others, *([] if self.task.held_out is None else [self.task.held_out(flat).count])]
+            rows = [misfit.count]
+            rows += [] if self.polish is None else [self.polish.fitted(flat).count]
+            rows += [] if self.task.held_out is None else [self.task.held_out(flat).count]
             self.clock.keep(each * sum(min(count, self.evaluated) for count in rows) + MARGIN * seconds)
         return costs
 

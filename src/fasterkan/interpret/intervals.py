@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from .._check import real_number, whole_number
+from .._scipy import scipy_special
 from ._posterior import posterior_of
-from ._student import student_quantile
 from .differentiation import points_for
 
 
@@ -61,6 +61,7 @@ def predict_interval(
     Raises:
         TypeError, ValueError: net, X, y or new cannot be used; coverage lies outside its domain; the network has too
             many weights for these rows.
+        ImportError: scipy is not installed; it has the quantiles of Student's distribution.
 
     Source: Seber and Wild, Nonlinear Regression (1989), section 5.1; with smoothness, Wahba, Bayesian confidence
     intervals for the cross-validated smoothing spline (1983).
@@ -101,7 +102,7 @@ def derivative_interval(
         Three tensors in the shape of `derivatives(net, new, order)`, in float64.
 
     Raises:
-        TypeError, ValueError: as in `predict_interval` and `derivatives`.
+        TypeError, ValueError, ImportError: as in `predict_interval` and `derivatives`.
 
     Example:
         >>> x = torch.linspace(-1, 1, 50, dtype=torch.float64).unsqueeze(1)
@@ -137,11 +138,12 @@ def _interval(
         raise ValueError(f"{caller}: coverage must be between 0 and 1, got {coverage}")
     if not isinstance(smooth, bool):
         raise TypeError(f"{caller}: smooth must be True or False, got {smooth!r}")
+    quantile = scipy_special(caller).stdtrit
     posterior = posterior_of(caller, net, X, y, smooth=smooth)
     points = points_for(caller, net, new)
     exact = points.detach().to(posterior.theta.device, torch.float64)
     values, spread = posterior.at(function, exact if exact.dim() == 2 else exact.unsqueeze(0))
     variance = spread.square() + posterior.noise if noisy else spread.square()
-    half = student_quantile(coverage, posterior.freedom) * variance.sqrt()
+    half = float(quantile(posterior.freedom, (1 + coverage) / 2)) * variance.sqrt()
     found = (values, values - half, values + half)
     return Interval(*(found if points.dim() == 2 else (each[0] for each in found)))
