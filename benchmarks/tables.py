@@ -39,6 +39,23 @@ def initialisation() -> str:
     return table(head, body, "Width 256, medians of three seeds; `python benchmarks/initialisation.py`.")
 
 
+def base_input() -> str:
+    """Test losses by what the base branch sees, on two tables."""
+    _, rows = read("base_input")
+    body = []
+    for family in dict.fromkeys(row["basis"] for row in rows):
+        for seen in dict.fromkeys(row["base_input"] for row in rows):
+            cells = [row for row in rows if (row["basis"], row["base_input"]) == (family, seen)]
+            body.append(
+                [family, seen]
+                + [f"{row['loss_at_start']:.2g}" for row in cells]
+                + [f"{row['test_loss']:.2g}" for row in cells]
+            )
+    units = list(dict.fromkeys(row["second_column"] for row in rows))
+    head = ["basis", "base_input", *(f"start, {u}" for u in units), *(f"test, {u}" for u in units)]
+    return table(head, body, f"Medians of {rows[0]['seeds']} seeds; `python benchmarks/base_input.py`.")
+
+
 def cpu_layer(name: str = "cpu_layer", options: str = "") -> str:
     """Step and inference time of [784, 256, 10] at batch 64."""
     machine, rows = read(name)
@@ -374,6 +391,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "fit": _fit_table.fit,
     "fit-outliers": _fit_table.outliers,
     "fit-in-time": _fit_table.in_time,
+    "base-input": base_input,
     "initialisation": initialisation,
     "cpu-layer": cpu_layer,
     "cpu-layer-turn1": lambda: cpu_layer("cpu_layer_turn1", " --turn 1"),

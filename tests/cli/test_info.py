@@ -37,12 +37,12 @@ def test_base_bias_feature_norm_and_learned_grid(call, tmp_path):
     assert found["parameters"] == {
         "weights": (3 * 5 + 5 * 2) * 6,
         "grid": 2 * (6 + 1),
-        "norms": 2 * (3 + 5) + 2,  # centre and scale of each feature, a status of each layer
+        "norms": 4 * (3 + 5) + 2,  # centre and scale of each feature, also for the base branch; a status of each layer
         "bias": 5 + 2,
         "base": 3 * 5 + 5 * 2,
     }
     assert found["trainable"] == 150 + 12 + 7 + 25
-    assert found["memory_bytes"] == 8 * (150 + 14 + 16 + 7 + 25) + 2
+    assert found["memory_bytes"] == 8 * (150 + 14 + 32 + 7 + 25) + 2
     assert (found["base"], found["dtype"]) == ("silu", "float64")
 
 

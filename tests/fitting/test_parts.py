@@ -265,7 +265,7 @@ def scale_for(probe: nn.Module, x: Tensor, y: Tensor) -> TargetScale:
     ],
 )
 def test_sizes_are_those_of_the_base_branch(base, sizes):
-    net = fk.KAN([5, 2, 1], norm="feature", base=base, dtype=torch.float64)
+    net = fk.KAN([5, 2, 1], norm="feature", base=base, base_input="x", dtype=torch.float64)
     found = input_sizes(*probe_of(net, COLUMNS))
     assert list(found) == ["layers.0.base_weight"] and found["layers.0.base_weight"].tolist() == sizes
     before = [layer.base_weight.clone() for layer in net.kan_layers()]
@@ -298,12 +298,21 @@ def test_columns_are_found_within_other_modules_and_only_there():
 def test_branches_of_which_little_is_left_get_the_size_of_their_column():
     x = -torch.linspace(100, 200, 50, dtype=torch.float64).unsqueeze(1)
     for base in ("relu", "silu"):
-        net = fk.KAN([1, 1], norm="feature", base=base, dtype=torch.float64)
+        net = fk.KAN([1, 1], norm="feature", base=base, base_input="x", dtype=torch.float64)
         assert input_sizes(*probe_of(net, x))["layers.0.base_weight"].tolist() == [256]
 
 
+@pytest.mark.parametrize("base", ["identity", "silu", "tanh"])
+def test_scaled_branches_have_size_1_unless_other_data_has_set_their_scales(base):
+    net = fk.KAN([5, 2, 1], norm="feature", base=base, dtype=torch.float64)
+    assert input_sizes(*probe_of(net, COLUMNS))["layers.0.base_weight"].tolist() == [1.0] * 5
+    net.calibrate(COLUMNS)
+    found = input_sizes(*probe_of(net, 2.0**40 * COLUMNS))["layers.0.base_weight"].tolist()
+    assert found == [2.0 if base == "tanh" else 2.0**40] * 3 + found[3:4] + [found[0]]
+
+
 def test_units_put_numbers_of_any_size_into_theta():
-    net = fk.KAN([5, 2, 1], norm="feature", base="identity", dtype=torch.float64)
+    net = fk.KAN([5, 2, 1], norm="feature", base="identity", base_input="x", dtype=torch.float64)
     probe, few = probe_of(net, COLUMNS)
     scale = scale_for(probe, few, 1e30 * few[:, :1])
     sizes = input_sizes(probe, few)
@@ -322,7 +331,7 @@ def test_units_put_numbers_of_any_size_into_theta():
 
 @pytest.mark.parametrize(("column", "size"), [(1e30, 1e-30), (1e-30, 1e30)], ids=["too small", "too large"])
 def test_base_weights_that_float32_cannot_hold_stay_0(column, size):
-    net = fk.KAN([1, 1], norm="feature", base="silu")
+    net = fk.KAN([1, 1], norm="feature", base="silu", base_input="x")
     x = column * COLUMNS[:, :1]
     probe, few = probe_of(net, x)
     scale = scale_for(probe, few, size * COLUMNS[:, :1])

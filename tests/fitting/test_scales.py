@@ -94,7 +94,8 @@ def check(sizes: tuple[float, float], size: float, **options: object) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"base": "silu"},
+        {"base": "silu", "base_input": "x"},
+        {"base": "silu", "base_input": "scaled"},
         {"base": "silu", "base_input": "z"},
         {"base": None},
         {"base": "tanh"},
@@ -104,7 +105,18 @@ def check(sizes: tuple[float, float], size: float, **options: object) -> None:
         {"loss": "huber"},
         {"loss": Own()},
     ],
-    ids=["silu of x", "silu of z", "no base", "tanh", "one layer", "within", "mlp", "huber", "own loss"],
+    ids=[
+        "silu of x",
+        "silu of scaled x",
+        "silu of z",
+        "no base",
+        "tanh",
+        "one layer",
+        "within",
+        "mlp",
+        "huber",
+        "own loss",
+    ],
 )
 def test_sizes_do_not_matter(sizes, size, options):
     check(sizes, size, **options)
@@ -115,17 +127,19 @@ def test_sizes_do_not_matter(sizes, size, options):
     [((1e15, 0.0), (1e3, 1.0), 0.0), ((1e9, -1e9), (1.0, 1.0), 0.0), ((1e35, 0.0), (1e30, 1e-30), 1e9)],
     ids=["1e15 and 1e3", "1e9 and 1", "all"],
 )
-@pytest.mark.parametrize("base_input", ["x", "z"])
+@pytest.mark.parametrize("base_input", ["x", "scaled", "z"])
 def test_large_offsets_do_not_matter_in_float64(offsets, sizes, offset, base_input):
     check(sizes, 1.0, offsets=offsets, offset=offset, base_input=base_input, dtype=torch.float64)
 
 
-def test_sparsity_does_not_see_the_sizes():
+@pytest.mark.parametrize("base_input", ["x", "scaled", "z"])
+def test_sparsity_does_not_see_the_sizes(base_input):
     x = rows(150, 0)
     nets = []
     for sizes in ((1.0, 1.0), (1e-20, 1e20)):
         generator = torch.Generator().manual_seed(seed_of(0))
-        net = fk.KAN([2, 1], fk.BSpline(4), norm="feature", base="identity", dtype=torch.float64, generator=generator)
+        options = {"base": "identity", "base_input": base_input, "dtype": torch.float64, "generator": generator}
+        net = fk.KAN([2, 1], fk.BSpline(4), norm="feature", **options)
         scale = torch.tensor(sizes, dtype=torch.float64)
         fk.fit(net, x * scale, x[:, 0], sparsity=1e-3, smoothness=1e-6, starts=1, iterations=20)
         with torch.no_grad():
@@ -167,8 +181,8 @@ PAIRS += [(1e30, 1e30), (1e-30, 1e-30), (1e30, 1e-30), (1e-30, 1e30), (1e13, 1e-
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
-@pytest.mark.parametrize("base", ["silu", "silu of z", None])
+@pytest.mark.parametrize("base_input", ["x", "scaled", "z", None])
 @pytest.mark.parametrize("size", [1e-30, 1.0, 1e30], ids=lambda size: f"y {size:g}")
-def test_all_sizes(base, size, dtype):
+def test_all_sizes(base_input, size, dtype):
     for sizes in PAIRS:
-        check(sizes, size, dtype=dtype, base=base and "silu", base_input="z" if base == "silu of z" else "x")
+        check(sizes, size, dtype=dtype, base=base_input and "silu", base_input=base_input)

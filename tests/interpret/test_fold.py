@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -107,10 +108,14 @@ def test_smoothness_penalty(family: str, dtype: torch.dtype) -> None:
     assert after == pytest.approx(before, rel=DTYPES[dtype]) and before > 0
 
 
-def test_a_base_branch_on_z_is_not_folded() -> None:
-    net = fk.KAN([3, 2], norm="feature", base="silu", base_input="z")
-    net.calibrate(torch.randn(50, 3))
-    before = copy.deepcopy(net.state_dict())
-    with pytest.raises(ValueError, match=r'fold: the base branch takes z = norm\(x\) \(base_input="z"\)'):
-        net.fold()
-    assert all(torch.equal(t, before[name]) for name, t in net.state_dict().items())
+@pytest.mark.parametrize("base_input", ["x", "scaled", "z"])
+def test_the_base_branch_keeps_its_function(base_input: str, tmp_path: Path) -> None:
+    net = fk.KAN([3, 2], norm="feature", base="silu", base_input=base_input, dtype=torch.float64)
+    x = 100 + 7 * torch.randn(50, 3, dtype=torch.float64)
+    net.calibrate(x)
+    before = net(x)
+    net.fold()
+    torch.testing.assert_close(net(x), before, rtol=1e-9, atol=1e-9)
+    assert net.layers[0].spec.base_input == ("x" if base_input == "x" else "scaled")
+    net.save_pretrained(tmp_path / "net")
+    assert torch.equal(fk.from_pretrained(tmp_path / "net")(x), net(x))

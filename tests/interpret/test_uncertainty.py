@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 import fasterkan as fk
@@ -32,19 +33,22 @@ def test_bands_are_those_of_the_linear_model_with_its_prior():
         torch.testing.assert_close(found[:, 0, i], expected, rtol=1e-6, atol=1e-9)
 
 
-def test_bands_do_not_see_the_size_of_a_column():
+@pytest.mark.parametrize("base_input", ["x", "scaled", "z"])
+def test_bands_do_not_see_the_size_of_a_column(base_input: str) -> None:
     generator = torch.Generator().manual_seed(seed_of(2))
     x = torch.rand(60, 2, dtype=torch.float64, generator=generator) * 2 - 1
     y = x[:, :1].square() + x[:, 1:] + 0.1 * torch.randn(60, 1, dtype=torch.float64, generator=generator)
     found = []
     for scale in (1.0, 2.0**60, 2.0**-60):
-        net = fk.KAN([2, 1], fk.Hat(5), norm="feature", base="identity", dtype=torch.float64, generator=generator)
+        options = {"base": "identity", "base_input": base_input, "dtype": torch.float64, "generator": generator}
+        net = fk.KAN([2, 1], fk.Hat(5), norm="feature", **options)
         sizes = torch.tensor([1.0, scale], dtype=torch.float64)
         net.calibrate(x * sizes)
         with torch.no_grad():
             for parameter in net.parameters():
                 parameter.fill_(0.5)
-            net.layers[0].base_weight /= sizes
+            if base_input == "x":
+                net.layers[0].base_weight /= sizes
         found.append(bands(net, x * sizes, y)[0])
     torch.testing.assert_close(found[1], found[0], rtol=1e-6, atol=0)
     torch.testing.assert_close(found[2], found[0], rtol=1e-6, atol=0)

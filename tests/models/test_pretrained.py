@@ -163,6 +163,7 @@ def test_plain_safetensors_and_json(saved: Path) -> None:
                     "basis": {"name": "RSWAF", **dataclasses.asdict(LEARNED), "grid_range": [-1.2, 1.2]},
                     "norm": {"name": "FeatureNorm", "mode": "auto", "margin": 0.05, "updates": 100},
                     "base": "silu",
+                    "base_input": "scaled",
                 }
                 for inputs, outputs in ((3, 5), (5, 2))
             ]
@@ -485,9 +486,9 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "widths-huge": (widths(2**60, 2**60), ["does not describe a KAN: "]),
     "widths-huger": (widths(10**40, 2), ["does not describe a KAN: "]),
     "widths-other": (widths(3, 6, 2), ["model.safetensors does not hold the model that config.json describes"]),
-    "depth-other": (widths(3, 5, 5, 2), ["missing ['layers.2.base_weight'"]),
+    "depth-other": (widths(3, 5, 5, 2), ["missing ['layers.2.base_norm.center'"]),
     "base-unknown": (layer(base="sinus"), ["base must be None, a callable or one of silu", "got 'sinus'"]),
-    "base-input-unknown": (layer(base_input="y"), ['base_input must be "x" or "z", got \'y\'']),
+    "base-input-unknown": (layer(base_input="y"), ['base_input must be "x", "scaled" or "z", got \'y\'']),
     "basis-unknown": (basis(name="RSWAG"), ["basis 'RSWAG' is not known; did you mean 'RSWAF'?", "must be imported"]),
     "basis-field": (basis(colour=1), ["RSWAF: unknown fields ['colour']"]),
     "basis-value": (basis(num_grids=1), ["RSWAF: num_grids must be at least 2, got 1"]),

@@ -1,10 +1,9 @@
-"""Columns that a layer takes, its names, and what its base branch sees."""
+"""Columns that a layer takes, and its names."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 import fasterkan as fk
 
@@ -36,32 +35,6 @@ def test_kept_columns_go_with_the_layer_and_are_no_state() -> None:
     layer.take_inputs([0, 2, 5], 6)
     assert "kept_inputs" not in layer.state_dict()
     assert fk.KANLinear.from_spec(layer.spec, device="meta").kept_inputs.tolist() == [0, 2, 5]
-
-
-def test_the_base_branch_sees_x_or_z() -> None:
-    x = 5 * torch.randn(7, 3) + 2
-    for base_input in ("x", "z"):
-        layer = fk.KANLinear(3, 2, norm="feature", base="silu", base_input=base_input)
-        layer.calibrate(x)
-        seen = x if base_input == "x" else layer.norm(x)
-        with torch.no_grad():
-            spline = layer(x) - F.linear(F.silu(seen), layer.base_weight)
-            layer.base_weight.zero_()
-            torch.testing.assert_close(layer(x), spline, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("base_input", ["x", "z"])
-def test_gradients_of_the_base_branch(base_input: str) -> None:
-    layer = fk.KANLinear(3, 2, fk.RSWAF(4), norm="layer", base="tanh", base_input=base_input, dtype=torch.float64)
-    x = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(layer, (x,))
-    assert torch.autograd.gradgradcheck(layer, (x,))
-    torch.testing.assert_close(torch.compile(layer, backend="eager", fullgraph=True)(x), layer(x))
-
-
-def test_another_word_for_the_base_input_is_refused() -> None:
-    with pytest.raises(ValueError, match='KANLinear: base_input must be "x" or "z", got \'norm\''):
-        fk.KANLinear(3, 2, base="silu", base_input="norm")
 
 
 def test_names() -> None:

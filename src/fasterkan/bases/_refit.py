@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,7 +16,9 @@ _Tensors = Mapping[str, Tensor]
 class Family(Protocol):
     """What of a basis least squares needs."""
 
-    per_edge: ClassVar[bool]
+    @property
+    def per_edge(self) -> bool:
+        """Whether each edge has functions of its own."""
 
     def evaluate(self, z: Tensor, params: _Tensors) -> Tensor:
         """Return phi [..., I, K], or [..., O, I, K] with `per_edge`."""

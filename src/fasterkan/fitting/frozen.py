@@ -24,9 +24,16 @@ def held_norms(net: nn.Module) -> list[FeatureScaling]:
     return [m.norm for m in layers if isinstance(m.norm, FeatureScaling) and m.norm.calibrated]
 
 
+def _learned(parameter: Tensor | None) -> bool:
+    return parameter is not None and parameter.requires_grad
+
+
 @contextmanager
 def frozen_kept(net: nn.Module) -> Iterator[None]:
-    """Restore frozen parameters, buffers and held norms at the end; grids of free layers and other norms may change."""
+    """Restore frozen parameters, buffers and held norms at the end.
+
+    Grids of free layers, other norms, and the scales of learned base branches may change.
+    """
     held = held_norms(net)
     moving: set[int] = set()
     for module in net.modules():
@@ -34,6 +41,8 @@ def frozen_kept(net: nn.Module) -> Iterator[None]:
             moving |= {id(buffer) for buffer in module.buffers()}
         if isinstance(module, KANLayer) and is_free(module):
             moving |= {id(getattr(module, name)) for name in module.basis_tensors()}
+        if isinstance(module, KANLayer) and module.base_norm is not None and _learned(module.base_weight):
+            moving |= {id(buffer) for buffer in module.base_norm.buffers()}
     fixed: list[Tensor] = [p for p in net.parameters() if not p.requires_grad]
     fixed += [buffer for buffer in net.buffers() if id(buffer) not in moving]
     before = [tensor.detach().clone() for tensor in fixed]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..nn import KANLayer, calibrate
+from ..nn.base_branch import BaseScaling
 from ..nn.edge_functions import range_of_z
 from ..nn.feature_norm import FeatureScaling
 from ..nn.statistics import FeatureStatistics
@@ -73,10 +74,11 @@ def settle(net: nn.Module, points: Tensor | None, dtype: torch.dtype) -> None:
             with frozen_kept(net):
                 calibrate(net, list(points.split(CHUNK)))
     for norm in norms:
-        with torch.no_grad():
-            norm.center.copy_(norm.center.to(dtype))
-            norm.scale.copy_(norm.scale.to(dtype))
         norm.set_status(calibrated=True, frozen=True)
+    for scaling in (m for m in net.modules() if isinstance(m, FeatureScaling | BaseScaling)):
+        with torch.no_grad():
+            scaling.center.copy_(scaling.center.to(dtype))
+            scaling.scale.copy_(scaling.scale.to(dtype))
     if not bool((torch.isfinite(norms[0].center) & torch.isfinite(norms[0].scale)).all()):
         raise ValueError(
             f"fit: the feature norm of the inputs does not fit into {dtype}; multiply X by a number that brings it to "

@@ -94,8 +94,8 @@ def _variance(layer: KANLinear, size: Tensor | None) -> Tensor:
     """
     z, table = basis_table(layer, NODES)  # [T, I], [T, I, K]
     if size is not None and layer.base is not None:
-        x = before_norm(layer, z) if layer.base_input == "x" else z
         with torch.no_grad():
-            table = torch.cat([table, (layer.base(x) / size).unsqueeze(-1)], -1)
+            seen = z if layer.base_input == "z" else layer.split_input(before_norm(layer, z))[2]
+            table = torch.cat([table, (layer.base(seen) / size).unsqueeze(-1)], -1)
     table = table - table.mean(0)
     return torch.einsum("tik,til->ikl", table, table) / NODES

@@ -43,9 +43,10 @@ class Units:
 def input_sizes(probe: nn.Module, points: Tensor) -> dict[str, Tensor]:
     """Return the sizes of columns of X that learned weights multiply as they are: [I] for each parameter name.
 
-    These are the weights of base branches with `base_input="x"`, and of `nn.Linear`, in layers that take columns of X
+    These are the weights of base branches that do not take z, and of `nn.Linear`, in layers that take columns of X
     directly. A size is a power of two. It is 1 for a column that is uniform on [-1, 1], or that is 0. For a base branch
-    it is the size of the branch's values, compared with those for such a column.
+    it is the size of the branch's values, compared with those for such a column. If the branch scales its columns, they
+    are compared with a uniform column of deviation 1: then a size is 1, unless other data has set the scales.
 
     Args:
         probe: a float64 copy of the network in evaluation mode with calibrated norms.
@@ -72,7 +73,7 @@ def _listener(found: dict[str, Tensor], prefix: str, points: Tensor) -> Callable
             return
         if isinstance(layer, nn.Linear):
             found[f"{prefix}weight"] = _power_of_two(_size(x))
-        elif isinstance(layer, KANLinear) and layer.base is not None and layer.base_input == "x":
+        elif isinstance(layer, KANLinear) and layer.base is not None and layer.base_input != "z":
             found[f"{prefix}base_weight"] = base_sizes(layer, layer.selected(x))
 
     return listen
@@ -92,10 +93,10 @@ def _size(x: Tensor) -> Tensor:
     return (3 * (x / torch.where(largest > 0, largest, 1)).square().mean(0)).sqrt() * largest
 
 
-def _size_of_base(base: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """The size of a branch's values, divided by that for a column uniform on [-1, 1], [I]."""
-    ordinary = _size(base(torch.linspace(-1, 1, 257, dtype=x.dtype, device=x.device).unsqueeze(-1)))
-    own, column = _size(base(x)) / ordinary, _size(x)
+def _size_of_base(base: Callable[[Tensor], Tensor], x: Tensor, end: float) -> Tensor:
+    """The size of a branch's values, divided by that for a column uniform on [-end, end], [I]."""
+    ordinary = _size(base(torch.linspace(-end, end, 257, dtype=x.dtype, device=x.device).unsqueeze(-1)))
+    own, column = _size(base(x)) / ordinary, _size(x) / end
     return torch.where(torch.isfinite(own) & (own > DEAD * column.clamp_max(1)), own, column)
 
 
@@ -107,9 +108,10 @@ def base_sizes(layer: EdgeLayer, x: Tensor) -> Tensor:
         layer: a layer of edge functions.
         x: the inputs with edges [N, I], before the norm.
     """
-    if layer.base is None or layer.base_input != "x":
+    if layer.base is None or layer.base_input == "z":
         return torch.ones(layer.in_features, dtype=torch.float64, device=x.device)
-    return _power_of_two(_size_of_base(layer.base, x.double()))
+    seen = layer.split_input(x.double())[2]
+    return _power_of_two(_size_of_base(layer.base, seen, 1.0 if layer.base_norm is None else 3**0.5))
 
 
 def _power_of_two(size: Tensor) -> Tensor:

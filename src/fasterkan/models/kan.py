@@ -71,7 +71,7 @@ class KAN(Calibratable, GridCare, Pretrained):
         *,
         norm: Norm | Sequence[Norm] = "layer",
         base: Base = None,
-        base_input: BaseInput = "x",
+        base_input: BaseInput | None = None,
         bias: bool = True,
         after: str | None = None,
         first_affine: bool = True,
@@ -232,7 +232,7 @@ class KAN(Calibratable, GridCare, Pretrained):
         norms = [norm_from_config(n) for n in norm] if isinstance(norm, list) else norm_from_config(norm)
         kept, widths = fields.pop("kept_inputs", None), fields.pop("layers_hidden")
         inner = widths if kept is None else [kept, *widths[1:]]
-        net = cls(inner, basis=bases[0], norm=norms, **fields, device="meta")
+        net = cls(inner, basis=bases[0], norm=norms, **{"base_input": "x", **fields}, device="meta")
         layers = net.kan_layers()
         if len(bases) not in (1, len(layers)):
             raise ValueError(f"{cls.__name__}: {len(bases)} bases for {len(layers)} layers; give one for each")

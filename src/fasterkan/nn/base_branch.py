@@ -1,19 +1,70 @@
-"""The base branch of an edge: a fixed activation of x, with one learned weight per edge."""
+"""The base branch of an edge: a fixed activation of one input, with one learned weight per edge."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..ops import Situation
+from ..ops import Situation, at_least_float32
 
 Base = str | Callable[[Tensor], Tensor] | None
-BaseInput = Literal["x", "z"]
+BaseInput = Literal["x", "scaled", "z"]
+
+
+class BaseScaling(nn.Module):
+    """(x - m) / d with the mean m and the deviation d of each feature: the input of a base branch on columns of data.
+
+    The buffers `center` m and `scale` 1 / d [I] are 0 and 1 until the layer's feature norm is set for the first time.
+    They do not change when the norm moves later, so that the branch stays the same function of x.
+    """
+
+    center: Tensor
+    scale: Tensor
+
+    def __init__(
+        self, in_features: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> None:
+        super().__init__()
+        self.register_buffer("center", torch.empty(in_features, device=device, dtype=dtype))
+        self.register_buffer("scale", torch.empty(in_features, device=device, dtype=dtype))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Reset to m = 0 and d = 1."""
+        nn.init.zeros_(self.center)
+        nn.init.ones_(self.scale)
+
+    @torch.no_grad()
+    def set_to(self, center: Tensor, scale: Tensor) -> None:
+        """Set m and 1 / d, each [I]."""
+        self.center.copy_(center)
+        self.scale.copy_(scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scaled x [..., I], in its dtype; it is computed in float32 or float64."""
+        exact = at_least_float32(x)
+        return ((exact - self.center.to(exact.dtype)) * self.scale.to(exact.dtype)).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.center.numel()}"
+
+
+def check_base_input(owner: str, base_input: BaseInput | None, base: Base, *, feature_norm: bool) -> BaseInput:
+    """Return the input of a base branch; None means "scaled" beside a feature norm, else "x".
+
+    Raises:
+        ValueError: there is no such input.
+    """
+    if base_input is None:
+        return "scaled" if feature_norm and base is not None else "x"
+    if base_input not in get_args(BaseInput):
+        raise ValueError(f'{owner}: base_input must be "x", "scaled" or "z", got {base_input!r}')
+    return base_input
 
 
 def _identity(x: Tensor) -> Tensor:

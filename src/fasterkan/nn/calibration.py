@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 
 from .._arrays import array_of, input_of, is_array, is_pair, parts_of
 from .._torch import compiler_off
+from ..bases import Basis, Params
+from ..bases._refit import refit
 from .computed import check_not_shared
 from .edge_functions import exact_tensors, range_of_z, spread_over
 from .feature_norm import FeatureScaling
@@ -52,20 +55,16 @@ class Calibratable(nn.Module):
     def fold(self) -> None:
         """Move the centres and scales of the feature norms into the basis' tensors, in place and exactly.
 
-        Afterwards `norm` is None.
+        Afterwards `norm` is None. A base branch keeps its function of x; one that took z has the input "scaled" then,
+        with c and s as its constants.
 
         Raises:
-            ValueError: there is no feature norm, the basis cannot absorb it, or the base branch takes z.
+            ValueError: there is no feature norm, or the basis cannot absorb it.
             RuntimeError: a norm is not calibrated yet; a tensor of a basis is computed and does not take the new
                 values, or belongs to two layers. No layer is then changed.
         """
         moved = []
         for layer in _calibrated(self, "fold"):
-            if layer.base is not None and layer.base_input == "z":
-                raise ValueError(
-                    'fold: the base branch takes z = norm(x) (base_input="z"), and a basis cannot absorb this norm; '
-                    "keep the norm"
-                )
             norm, tensors = _norm(layer), layer.basis_tensors(torch.float64)
             moved.append((layer, *layer.basis.fold(tensors, norm.center.double(), norm.scale.double())))
         check_not_shared("fold", self, {layer: layer.basis_tensors() for layer, *_ in moved})
@@ -73,6 +72,7 @@ class Calibratable(nn.Module):
             layer.check_functions(basis, tensors, layer.weight)
         for layer, basis, tensors in moved:  # only after no layer was refused
             layer.set_functions(basis, tensors, layer.weight)
+            layer.base_input, layer.base_norm = layer.constant_branch()
             layer.norm = None
 
 
@@ -169,20 +169,55 @@ def move_norm(layer: KANLayer) -> float | None:
     norm = _norm(layer)
     tensors, (low, high) = layer.basis_tensors(), range_of_z(layer)
     before, (center, scale) = norm.calibrated, _exact(norm)
-    if norm.move_to_statistics((low, high)) is None or not before:
+    if (standard := norm.move_to_statistics((low, high))) is None:
+        return None
+    if not before:
+        if layer.base_norm is not None:
+            layer.base_norm.set_to(*standard)
         return None
     new_center, new_scale = _exact(norm)
     edges = layer.edge_weights().detach()  # [..., I, K]
     flat = edges.reshape(-1, *edges.shape[-2:])
-    followed = _followed(layer, (center - new_center) * new_scale, scale / new_scale)
-    if followed is not None:
-        layer.set_functions(layer.basis, followed, layer.weight)
-        return 0.0
+    shift, factor = (center - new_center) * new_scale, new_scale / scale  # new z = factor * z + shift
     new_z = spread_over(low, high, 8 * max(8, layer.basis.num_basis) + 1)  # [S, I]
-    x = new_z / new_scale + new_center
-    weight, error = layer.basis.refit(tensors, flat, (x - center) * scale, layer.basis, tensors, new_z)
-    layer.set_functions(layer.basis, tensors, layer.with_edge_weights(weight.view(edges.shape)))
+    z = (new_z / new_scale + new_center - center) * scale
+    followed = _followed(layer, shift, 1 / factor)
+    made = tensors if followed is None else followed
+    if layer.base is not None and layer.base_input == "z":
+        assert layer.base_weight is not None
+        branch = layer.edge_weights(layer.base_weight.detach().unsqueeze(2))  # [..., I, 1]
+        flat = torch.cat([flat, branch.reshape(*flat.shape[:2], 1)], -1)
+        old = _WithBranch(layer.basis, layer.base, factor, shift)
+        weight, error = refit(old, tensors, flat, z, layer.basis, made, new_z)
+    elif followed is not None:
+        weight, error = flat, 0.0
+    else:
+        weight, error = layer.basis.refit(tensors, flat, z, layer.basis, tensors, new_z)
+    layer.set_functions(layer.basis, made, layer.with_edge_weights(weight.view(edges.shape)))
     return error
+
+
+@dataclasses.dataclass(frozen=True)
+class _WithBranch:
+    """The functions of a basis, and by how much a base branch on z changes when z becomes factor * z + shift."""
+
+    basis: Basis
+    base: Callable[[Tensor], Tensor]
+    factor: Tensor
+    shift: Tensor
+
+    @property
+    def per_edge(self) -> bool:
+        return self.basis.per_edge
+
+    def sites(self, params: Params) -> Tensor | None:
+        return self.basis.sites(params)
+
+    def evaluate(self, z: Tensor, params: Params) -> Tensor:
+        phi = self.basis.evaluate(z, params)  # [S, (O,) I, K]
+        change = self.base(z) - self.base(self.factor * z + self.shift)  # [S, I]
+        change = change.unsqueeze(1).expand(phi.shape[:-1]) if self.per_edge else change
+        return torch.cat([phi, change.unsqueeze(-1)], -1)
 
 
 def _check_writable(caller: str, model: nn.Module, layers: Mapping[str, KANLayer]) -> None:

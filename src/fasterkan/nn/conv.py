@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .._check import whole_number
 from ..bases import RSWAF, Basis
 from ..ops import CONV_PATHS, ConvCall, ConvGeometry, choose, conv_call
-from .base_branch import Base, resolve_base
+from .base_branch import Base, BaseInput
 from .calibration import Calibratable
 from .init import base_weight_std, draw_weights
 from .layer import KANLayer
@@ -27,7 +27,6 @@ class _KANConv(KANLayer, Calibratable):
 
     ndim: ClassVar[int]
     bias: Tensor | None
-    base_weight: Tensor | None
 
     def __init__(
         self,
@@ -44,6 +43,7 @@ class _KANConv(KANLayer, Calibratable):
         *,
         norm: Norm = "layer",
         base: Base = None,
+        base_input: BaseInput | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
@@ -76,12 +76,12 @@ class _KANConv(KANLayer, Calibratable):
         shape = (self.out_channels, self.in_channels // self.groups)
         with torch.inference_mode(False):  # else the tensors could never be trained
             self.weight = nn.Parameter(torch.empty(*self.weight_shape(basis.num_basis), **factory))
-            self.base = resolve_base(base)
-            base_weight = None if self.base is None else nn.Parameter(torch.empty(*shape, *self.kernel_size, **factory))
+            base_weight = None if base is None else nn.Parameter(torch.empty(*shape, *self.kernel_size, **factory))
             self.register_parameter("base_weight", base_weight)
             self.register_parameter("bias", nn.Parameter(torch.empty(self.out_channels, **factory)) if bias else None)
             self._start_basis(basis, **factory)
             self.norm = build_pixel_norm(name, norm, self.in_channels, self.groups, basis, **factory)
+            self._start_base(base, base_input, **factory)
         self.path: str = "auto"
         self.reset_parameters(generator)
 
@@ -111,9 +111,10 @@ class _KANConv(KANLayer, Calibratable):
         if self.bias is not None:
             draw(self, "bias", nn.init.zeros_)
 
-    def edge_weights(self) -> Tensor:
-        """Return the weight as [O / groups, *kernel, C, K]."""
-        parts = self.weight.unflatten(0, (self.groups, -1))  # [groups, O / groups, C / groups, K, *kernel]
+    def edge_weights(self, weight: Tensor | None = None) -> Tensor:
+        """Return a weight (default: the layer's) as [O / groups, *kernel, C, K]."""
+        weight = self.weight if weight is None else weight
+        parts = weight.unflatten(0, (self.groups, -1))  # [groups, O / groups, C / groups, K, *kernel]
         return parts.movedim((0, 2, 3), (-3, -2, -1)).flatten(-3, -2)
 
     def with_edge_weights(self, weights: Tensor) -> Tensor:
@@ -126,10 +127,10 @@ class _KANConv(KANLayer, Calibratable):
         pixels = (x.unsqueeze(0) if single else x).movedim(1, -1)  # [B, *S, C]
         if self.training:
             self._follow_data(pixels)
-        call = self._call(pixels)
+        call, seen = self._call(pixels)
         y = choose(CONV_PATHS, self.path, call)[0].run(call)
         if self.base is not None and self.base_weight is not None:
-            images = self.pad(pixels).movedim(-1, 1)  # [B, C, *S]
+            images = self.pad(seen).movedim(-1, 1)  # [B, C, *S]
             y = y + self.geometry.convolve(self.base(images), self.base_weight, None)
         return y.squeeze(0) if single else y
 
@@ -140,13 +141,15 @@ class _KANConv(KANLayer, Calibratable):
             RuntimeError: the path in `path` cannot compute this call.
         """
         single = self._check_input(x)
-        path, reason = choose(CONV_PATHS, self.path, self._call((x.unsqueeze(0) if single else x).movedim(1, -1)))
+        call, _ = self._call((x.unsqueeze(0) if single else x).movedim(1, -1))
+        path, reason = choose(CONV_PATHS, self.path, call)
         return path.name, reason
 
-    def _call(self, pixels: Tensor) -> ConvCall:
-        return conv_call(
-            pixels, self.weight, self.bias, self.basis, self.basis_tensors(), self.geometry, self.norm, self.pad
-        )
+    def _call(self, pixels: Tensor) -> tuple[ConvCall, Tensor]:
+        """The operation on the pixels, and the input of the base branch."""
+        x, norm, seen = self.split_input(pixels)
+        tensors = self.basis_tensors()
+        return conv_call(x, self.weight, self.bias, self.basis, tensors, self.geometry, norm, self.pad), seen
 
     def _check_input(self, x: Tensor) -> bool:
         """Raise if x cannot be used; return whether it is one image without a batch dimension."""
@@ -174,6 +177,7 @@ class _KANConv(KANLayer, Calibratable):
         plain |= {"padding_mode": "zeros"}
         said += [f"{k}={getattr(self, k)!r}" for k, v in plain.items() if getattr(self, k) != v]
         base = [] if self.base is None else [f"base={getattr(self.base, '__name__', self.base)}"]
+        base += ['base_input="z"'] if self.base is not None and self.base_input == "z" else []
         return ", ".join([*said, f"basis={self.basis}", *base, f"bias={self.bias is not None}"])
 
 
@@ -182,8 +186,8 @@ class KANConv2d(_KANConv):
 
     f_ocj(x) = sum_k W[o, c, k, j] phi_k(z) + V[o, c, j] base(x), where j runs over the kernel. z = norm(x) is computed
     at each pixel over the channels of its group, and then padded. The basis is evaluated once per pixel.
-    `padding_mode="zeros"` pads with z = 0 (and x = 0 for the base branch): the functions there have the value phi_k(0),
-    not 0.
+    `padding_mode="zeros"` pads with z = 0, and with 0 the input of the base branch: the functions there have the value
+    phi_k(0), not 0.
 
     Args:
         in_channels: C, a multiple of groups.
@@ -200,7 +204,8 @@ class KANConv2d(_KANConv):
         norm: "layer", "rms" (over the channels of a group), "feature" (each channel alone), None (x already lies in the
             basis' grid_range), a description such as `LayerNorm(affine=False)`, or a module from [B, H, W, C] to
             [B, H, W, C].
-        base: None, "silu" (or "gelu", "relu", "tanh", "identity"), or a callable on [B, C, H, W]; it acts on x.
+        base: None, "silu" (or "gelu", "relu", "tanh", "identity"), or a callable on [B, C, H, W].
+        base_input: input of the base branch, as in `KANLinear`.
         device, dtype: of all tensors, as in `nn.Conv2d`.
         generator: draws the weights; default torch's global one.
 
@@ -236,7 +241,7 @@ class KANConv1d(_KANConv):
 
     Args:
         in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, basis, norm,
-            base: as in `KANConv2d`, with one spatial dimension.
+            base, base_input: as in `KANConv2d`, with one spatial dimension.
         device, dtype, generator: as in `KANConv2d`.
 
     Raises:
@@ -255,7 +260,7 @@ class KANConv3d(_KANConv):
 
     Args:
         in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, basis, norm,
-            base: as in `KANConv2d`, with three spatial dimensions.
+            base, base_input: as in `KANConv2d`, with three spatial dimensions.
         device, dtype, generator: as in `KANConv2d`.
 
     Raises:

@@ -32,11 +32,12 @@ def panel(layer: EdgeLayer, x: Tensor) -> Tensor:
 
     J is K, or K + 1 with a base branch. Bases with tensors for each edge have the shape [N, O, I, J].
     """
-    z = x if layer.norm is None else layer.norm(x)
+    at, norm, seen = layer.split_input(x)
+    z = at if norm is None else norm(at)
     phi = layer.basis.evaluate(z.double(), layer.basis_tensors(torch.float64))  # [N, (O,) I, K]
     if layer.base is None or layer.base_weight is None:
         return phi
-    base = layer.base(x if layer.base_input == "x" else z.to(x.dtype)).double()  # [N, I]
+    base = layer.base(seen).double()  # [N, I]
     if layer.basis.per_edge:
         base = base.unsqueeze(1).expand(phi.shape[:-1])
     return torch.cat([phi, base.unsqueeze(-1)], -1)

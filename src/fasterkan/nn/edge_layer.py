@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .._check import whole_number
 from ..bases import RSWAF, Basis
 from .after import After, build_after
-from .base_branch import Base, BaseInput, named_base, resolve_base
+from .base_branch import Base, BaseInput, named_base
 from .called import MustBeCalled
 from .init import base_weight_std, draw_weights
 from .layer import KANLayer
@@ -27,7 +27,6 @@ class EdgeLayer(KANLayer):
     """The tensors of a `KANLinear`; see there for the arguments and the formula."""
 
     bias: Tensor | None
-    base_weight: Tensor | None
     mask: Tensor | None
     kept_inputs: Tensor | None
 
@@ -39,7 +38,7 @@ class EdgeLayer(KANLayer):
         *,
         norm: Norm = "layer",
         base: Base = None,
-        base_input: BaseInput = "x",
+        base_input: BaseInput | None = None,
         bias: bool = True,
         after: str | None = None,
         device: torch.device | str | None = None,
@@ -54,18 +53,16 @@ class EdgeLayer(KANLayer):
             raise TypeError(f"KANLinear: basis must be a Basis such as fk.RSWAF(num_grids=8), got {basis!r}")
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"KANLinear: dtype must be a floating-point dtype, got {dtype}")
-        if base_input not in get_args(BaseInput):
-            raise ValueError(f'KANLinear: base_input must be "x" or "z", got {base_input!r}')
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         shape = (self.out_features, self.in_features)
         with torch.inference_mode(False):  # else the tensors could never be trained
             self.weight = nn.Parameter(torch.empty(*shape, basis.num_basis, **factory))
-            self.base, self.base_input = resolve_base(base), base_input
-            has_base = self.base is not None
-            self.register_parameter("base_weight", nn.Parameter(torch.empty(*shape, **factory)) if has_base else None)
+            base_weight = None if base is None else nn.Parameter(torch.empty(*shape, **factory))
+            self.register_parameter("base_weight", base_weight)
             self.register_parameter("bias", nn.Parameter(torch.empty(self.out_features, **factory)) if bias else None)
             self._start_basis(basis, **factory)
             self.norm = build_norm(norm, self.in_features, basis, **factory)
+            self._start_base(base, base_input, **factory)
             self.after: After | None = build_after(after, self.out_features, **factory)
         self.register_buffer("mask", None)
         self.register_buffer("kept_inputs", None, persistent=False)
@@ -249,7 +246,7 @@ class EdgeLayer(KANLayer):
 
     def extra_repr(self) -> str:
         base = "" if self.base is None else f", base={getattr(self.base, '__name__', self.base)}"
-        if self.base is not None and self.base_input != "x":
+        if self.base is not None and self.base_input == "z":
             base += f", base_input={self.base_input!r}"
         kept = "" if self.kept_inputs is None else f", {self.in_features} of {self.input_width} inputs kept"
         widths = f"{self.in_features}, {self.out_features}"

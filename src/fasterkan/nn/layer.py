@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 
@@ -9,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ..bases import Basis
-from ..ops import autocast_dtype
-from .base_branch import BaseInput
+from ..ops import autocast_dtype, normalised
+from .base_branch import Base, BaseInput, BaseScaling, check_base_input, resolve_base
 from .computed import computed_tensors
 from .feature_norm import FeatureScaling
 from .writing import Commit, planned, type_name
@@ -24,14 +25,18 @@ class KANLayer(nn.Module):
         basis: the description of these functions.
         norm: the module that computes z from x, or None.
         base: the activation of the base branch, or None.
-        base_input: input of the base branch: "x", the layer's input, or "z" = norm(x).
+        base_input: input of the base branch: "x", the layer's input; "scaled", this input minus its mean and divided by
+            its deviation; or "z" = norm(x).
+        base_norm: the module that scales x for the base branch, if base_input is "scaled"; else None.
     """
 
     weight: Tensor
     basis: Basis
     norm: nn.Module | None
     base: Callable[[Tensor], Tensor] | None
+    base_weight: Tensor | None
     base_input: BaseInput = "x"
+    base_norm: BaseScaling | None
     _basis_keys: tuple[str, ...] = ()
 
     @abstractmethod
@@ -139,6 +144,46 @@ class KANLayer(nn.Module):
             self._register(name, tensor, learned=name in basis.trainable, frozen=False)
         self.basis, self._basis_keys = basis, tuple(tensors)
 
+    def _start_base(
+        self,
+        base: Base,
+        base_input: BaseInput | None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        """Give a new layer with a norm its base branch, without the weight."""
+        name, feature_norm = type_name(self), isinstance(self.norm, FeatureScaling)
+        self.base = resolve_base(base)
+        self.base_input = check_base_input(name, base_input, self.base, feature_norm=feature_norm)
+        scaled = self.base is not None and self.base_input == "scaled"
+        if scaled and not (feature_norm or self.norm is None):
+            raise ValueError(
+                f'{name}: base_input="scaled" takes mean and deviation from the data that sets norm="feature", got the '
+                f'norm {self.norm}; use base_input="z" or "x" with this norm'
+            )
+        self.base_norm = BaseScaling(self.widths()[0], device, dtype) if scaled else None
+
+    def split_input(self, x: Tensor) -> tuple[Tensor, nn.Module | None, Tensor]:
+        """Return the input of the functions, the norm that it still needs, and the input of the base branch.
+
+        Args:
+            x: the columns or channels that have edges, [..., I].
+        """
+        if self.base is None or self.base_input == "x":
+            return x, self.norm, x
+        if self.base_norm is not None:
+            return x, self.norm, self.base_norm(x)
+        z = normalised(x, self.norm)
+        return z, None, z.to(x.dtype)
+
+    def constant_branch(self) -> tuple[BaseInput, BaseScaling | None]:
+        """Return `base_input` and `base_norm` of the same base branch without the feature norm, if there is one."""
+        if self.base is None or self.base_input != "z" or not isinstance(self.norm, FeatureScaling):
+            return self.base_input, copy.deepcopy(self.base_norm)
+        made = BaseScaling(self.widths()[0], self.norm.center.device, self.norm.center.dtype)
+        made.set_to(self.norm.center, self.norm.scale)
+        return "scaled", made
+
     def _register(self, name: str, tensor: Tensor, *, learned: bool, frozen: bool) -> None:
         if not learned:
             self.register_buffer(name, tensor)
@@ -151,18 +196,21 @@ class KANLayer(nn.Module):
         found = {name: getattr(self, name) for name in self._basis_keys}
         return found if dtype is None else {name: tensor.to(dtype) for name, tensor in found.items()}
 
-    def edge_weights(self) -> Tensor:
-        """Return the weight with the inputs I and the functions K as its last two dimensions, [..., I, K]."""
-        return self.weight
+    def edge_weights(self, weight: Tensor | None = None) -> Tensor:
+        """Return a weight (default: the layer's) with the inputs I and the functions K at its end, [..., I, K]."""
+        return self.weight if weight is None else weight
 
     def with_edge_weights(self, weights: Tensor) -> Tensor:
         """Return weights with the shape of `edge_weights` in the shape of this layer's weight."""
         return weights
 
     def _follow_data(self, x: Tensor) -> None:
-        """Update a feature norm with training data, unless it is frozen."""
-        if isinstance(self.norm, FeatureScaling):
-            self.norm.follow(x, lambda: self.basis.range_of(self.basis_tensors()))
+        """Update a feature norm with training data, unless it is frozen; the first batch also sets `base_norm`."""
+        if not isinstance(self.norm, FeatureScaling):
+            return
+        standard = self.norm.follow(x, lambda: self.basis.range_of(self.basis_tensors()))
+        if standard is not None and self.base_norm is not None:
+            self.base_norm.set_to(*standard)
 
     def _check_tensor(self, x: Tensor) -> None:
         name = type(self).__name__

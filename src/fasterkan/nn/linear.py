@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..ops import LINEAR_PATHS, LinearCall, choose, linear_call, normalised
+from ..ops import LINEAR_PATHS, LinearCall, choose, linear_call
 from .calibration import Calibratable
 from .edge_layer import EdgeLayer
 from .grid_care import GridCare
@@ -27,7 +27,9 @@ class KANLinear(EdgeLayer, Calibratable, GridCare):
             "batch_range" is the norm of KAL-Net; read the warning in `BatchRange`.
         base: activation of the base branch: None (no branch), "silu" (or "gelu", "relu", "tanh", "identity"), or a
             callable.
-        base_input: input of the base branch: "x", the layer's input, or "z" = norm(x).
+        base_input: input of the base branch: "x", the layer's input; "scaled", (x - m) / d with the mean m and the
+            deviation d of the data that first sets norm="feature"; or "z" = norm(x). Default: "scaled" with
+            norm="feature", "x" with other norms.
         bias: add b [O].
         after: what follows the layer: None, "layernorm_silu", "batchnorm" or another name of `nn.After`.
         device, dtype: of all tensors, as in `nn.Linear`.
@@ -95,9 +97,6 @@ class KANLinear(EdgeLayer, Calibratable, GridCare):
 
     def _call(self, x: Tensor) -> tuple[LinearCall, Tensor]:
         """The operation on the selected columns, and the input of the base branch."""
-        norm, seen = self.norm, x
-        if self.base_input == "z" and self.base is not None:
-            x, norm = normalised(x, norm), None
-            seen = x.to(seen.dtype)
+        x, norm, seen = self.split_input(x)
         weight = self.weight if self.mask is None else self.weight * self.mask.unsqueeze(-1)  # off: no gradient
         return linear_call(x, weight, self.bias, self.basis, self.basis_tensors(), norm), seen

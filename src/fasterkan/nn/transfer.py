@@ -16,7 +16,7 @@ from .writing import planned
 @torch.inference_mode(False)
 @torch.no_grad()
 def fit_layer(layer: EdgeLayer, other: EdgeLayer, x: Tensor | None = None) -> float:
-    """Give `layer` the functions of `other` by least squares in float64; base weights, bias and mask are copied.
+    """Give `layer` the functions of `other` by least squares in float64; base branch, bias and mask are copied.
 
     Args:
         layer: gets new weights; its basis, grid and norm do not change. But a row norm (LayerNorm, RMSNorm) gets the
@@ -60,6 +60,9 @@ def fit_layer(layer: EdgeLayer, other: EdgeLayer, x: Tensor | None = None) -> fl
     for copy in copies:
         copy()
     layer.set_mask(other.mask)
+    if other.base is not None:
+        layer.base_input, scaling = other.constant_branch()
+        layer.base_norm = None if scaling is None else scaling.to(layer.weight.device, layer.weight.dtype)
     for name in ("base", "after") + (("norm",) if row else ()):
         if isinstance(module := getattr(layer, name), nn.Module):
             module.load_state_dict(getattr(other, name).state_dict())

@@ -36,7 +36,10 @@ def plain_layer(layer: KANLinear, formula: Formula, x: Tensor, tensors: Mapping[
     if "bias" in tensors:
         y = y + tensors["bias"]
     if layer.base is not None:
-        y = y + F.linear(layer.base(x), tensors["base_weight"])
+        seen = {"x": x, "z": z.to(x.dtype)}.get(layer.base_input)
+        if seen is None:
+            seen = (x - tensors["base_norm.center"]) * tensors["base_norm.scale"]
+        y = y + F.linear(layer.base(seen), tensors["base_weight"])
     return y
 
 

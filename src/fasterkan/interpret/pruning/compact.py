@@ -100,6 +100,8 @@ def _copy_layer(new: KANLinear, old: KANLinear, after: Tensor, before: Tensor, f
         if new.bias is not None:
             new.bias.copy_(torch.zeros_like(new.bias) if old.bias is None else old.bias[after])
     new.path = old.path
+    if new.base_norm is not None and old.base_norm is not None:
+        new.base_norm.set_to(old.base_norm.center[before], old.base_norm.scale[before])
     if isinstance(new.norm, nn.Module) and isinstance(old.norm, nn.Module):
         state = {k: t[before] if t.dim() else t for k, t in old.norm.state_dict().items() if k != "absent_values"}
         if isinstance(old.norm, RowNorm) and new.norm.absent_values is not None:

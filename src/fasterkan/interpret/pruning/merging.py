@@ -67,7 +67,7 @@ def _like(net: KAN, number: int) -> KAN:
     )
     drawn = torch.Generator(like.device)  # the drawn weights are replaced; torch's random state must not change
     layer = KANLinear.from_spec(spec, device=like.device, dtype=like.dtype, generator=drawn).eval()
-    layer.norm, layer.base, layer.path = first.norm, first.base, first.path
+    layer.norm, layer.base, layer.base_norm, layer.path = first.norm, first.base, first.base_norm, first.path
     layer.set_functions(first.basis, first.basis_tensors(), torch.zeros_like(layer.weight))
     made.layers[number] = layer
     del made.layers[number + 1]
