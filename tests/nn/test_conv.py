@@ -336,18 +336,29 @@ def test_bfloat16_weights() -> None:
     assert (y.double() - expected).norm() <= 2e-2 * expected.norm()
 
 
-def test_float32_error_is_that_of_a_plain_convolution() -> None:
-    layer = make(2, 16, 8, 3, padding=1, dtype=torch.float32)
+def term_by_term(panel: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The convolution [B, O, *S'] of a padded panel [B, C, H, W], one term added after another in the panel's dtype."""
+    columns, rows = F.unfold(panel, weight.shape[2:]), weight.flatten(1)  # [B, T, S'], [O, T]
+    y = bias.unsqueeze(1)
+    for n in range(rows.shape[1]):
+        y = y + rows[:, n, None] * columns[:, n, None]
+    return y.unflatten(2, [panel.shape[n] - weight.shape[n] + 1 for n in (2, 3)])
+
+
+@torch.no_grad()
+def test_float32_error_is_that_of_a_sum_term_by_term() -> None:
+    """A sum in any order has partial sums of the same size, so also their roundings; several accumulators have less."""
     squares = torch.zeros(2, dtype=torch.float64)
-    for _ in range(8):  # the error of one draw is a matter of luck
+    for _ in range(8):
+        layer = make(2, 16, 8, 3, padding=1, dtype=torch.float32)
         x = image(layer, 4)
         expected = oracle(copy.deepcopy(layer).double(), x.double(), 1)
         z = F.pad(F.layer_norm(x.movedim(1, -1), (16,), layer.norm.weight, layer.norm.bias), (0, 0, 1, 1, 1, 1))
-        panel = BASIS.evaluate(z, layer.basis_tensors()).flatten(-2).movedim(-1, 1).contiguous()
-        plain = F.conv2d(panel, layer.weight.flatten(1, 2), layer.bias)
-        squares += torch.stack([(y.double() - expected).abs().max().detach().square() for y in (layer(x), plain)]) / 8
+        panel = BASIS.evaluate(z, layer.basis_tensors()).flatten(-2).movedim(-1, 1)
+        plain = term_by_term(panel, layer.weight.flatten(1, 2), layer.bias)
+        squares += torch.stack([(y.double() - expected).square().mean() for y in (layer(x), plain)])
     error, yardstick = squares.sqrt().tolist()
-    assert error <= 2 * yardstick + 1e-6
+    assert error <= 1.5 * yardstick  # measured: 0.88 to 1.13 over 20 draws
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])

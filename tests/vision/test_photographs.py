@@ -52,12 +52,21 @@ def digits():
     return data.images[rows], data.labels[rows]
 
 
-def classes(model, pixels):
+def outputs(model, pixels):
     with torch.no_grad():
-        return model(pixels.flatten(1)).argmax(1)
+        return model(pixels.flatten(1))
+
+
+def classes(model, pixels):
+    return outputs(model, pixels).argmax(1)
 
 
 def test_100_photographs(model, digits, tmp_path):
+    """The digits that the network is sure of keep their class; of the others some are lost and about as many are won.
+
+    Of 1,200 photographs, with three networks, 2.7 % changed class, all in the less sure fifth, 14 from right to wrong
+    and 12 from wrong to right. The bounds are five standard deviations of a binomial away from 3 % and from no loss.
+    """
     photograph = load(ROOT / "benchmarks" / "_photographs.py").photograph
     images, labels = digits
     rng, pixels = np.random.default_rng(seed_of(1)), []
@@ -65,11 +74,15 @@ def test_100_photographs(model, digits, tmp_path):
         path = tmp_path / "photograph.jpg"
         photograph(image.numpy(), rng).save(path, quality=90)
         pixels.append(digit_from_image(path).pixels)
-    original, seen = classes(model, images / 255), classes(model, torch.stack(pixels))
+    given = outputs(model, images / 255)
+    original, seen = given.argmax(1), classes(model, torch.stack(pixels))
     every = mnist("test")  # all of them: the share among a hundred may differ by 6 % from draw to draw
     assert (classes(model, every.as_float()) == every.labels).double().mean() >= 0.9
-    assert int((seen == original).sum()) >= 95
-    assert int((seen == labels).sum()) >= int((original == labels).sum()) - 3
+    best, second = given.softmax(1).topk(2).values.unbind(1)
+    sure = (best - second).argsort(descending=True)[:50]
+    assert int((seen == original)[sure].sum()) >= 49
+    assert int((seen == original).sum()) >= 88
+    assert int((seen == labels).sum()) >= int((original == labels).sum()) - 8
 
 
 def test_the_photographs_are_not_easy(digits):
