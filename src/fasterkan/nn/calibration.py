@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from .._arrays import array_of, input_of, is_array, is_pair, parts_of
+from .._device import exact_on_cpu
 from .._torch import compiler_off
 from .computed import check_not_shared
 from .edge_functions import exact_tensors, range_of_z, spread_over
@@ -66,8 +67,8 @@ class Calibratable(nn.Module):
                     'fold: the base branch takes z = norm(x) (base_input="z"), and a basis cannot absorb this norm; '
                     "keep the norm"
                 )
-            norm, tensors = _norm(layer), layer.basis_tensors(torch.float64)
-            moved.append((layer, *layer.basis.fold(tensors, norm.center.double(), norm.scale.double())))
+            tensors, (center, scale) = exact_tensors(layer), _exact(_norm(layer))
+            moved.append((layer, *layer.basis.fold(tensors, center, scale)))
         check_not_shared("fold", self, {layer: layer.basis_tensors() for layer, *_ in moved})
         for layer, basis, tensors in moved:
             layer.check_functions(basis, tensors, layer.weight)
@@ -200,7 +201,7 @@ def _followed(layer: KANLayer, center: Tensor, scale: Tensor) -> dict[str, Tenso
 
 def _exact(norm: FeatureScaling) -> tuple[Tensor, Tensor]:
     """Copies of c and s in float64 on the CPU; later changes of the norm do not change them."""
-    return norm.center.to("cpu", torch.float64, copy=True), norm.scale.to("cpu", torch.float64, copy=True)
+    return exact_on_cpu(norm.center).clone(), exact_on_cpu(norm.scale).clone()
 
 
 def _norm(layer: KANLayer) -> FeatureScaling:
