@@ -151,9 +151,8 @@ def _tried(x: Tensor, y: Tensor, options: NetworkOptions, loss: LossName, sparsi
     shapes = [shape for shape in shapes if sum(a * b for a, b in pairwise(shape)) <= MOST_EDGES]
     if len(shapes) < 3 or len(x) < 20:
         return None
-    chosen = torch.randperm(len(x), generator=torch.Generator("cpu").manual_seed(options.seed), device="cpu")[
-        :TRIED_ROWS
-    ]
+    order = torch.randperm(len(x), generator=torch.Generator("cpu").manual_seed(options.seed), device="cpu")
+    chosen = order[:TRIED_ROWS]
     basis = options.make_basis(min(5, options.grids()[-1]))
     deadline = None if options.seconds is None else time.perf_counter() + options.seconds / 3
 

@@ -56,9 +56,8 @@ def shapley_weights(count: int) -> Tensor:
     members = subsets(count)
     size = members.sum(1)
     one = [math.factorial(s) * math.factorial(max(0, count - s - 1)) / math.factorial(count) for s in range(count + 1)]
-    weight = torch.tensor(one, dtype=torch.float64, device="cpu")[
-        (size.unsqueeze(1) - members).long()
-    ]  # without the part
+    without = (size.unsqueeze(1) - members).long()  # the size without the part
+    weight = torch.tensor(one, dtype=torch.float64, device="cpu")[without]
     return ((2 * members - 1) * weight).t()
 
 

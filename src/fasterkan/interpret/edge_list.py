@@ -124,11 +124,8 @@ def chosen_edges(
                 xs = [step.x for step in walk(net, x)]
         found: list[Edge] = []
         for number, (layer, seen) in enumerate(zip(layers, xs, strict=True)):
-            alive = (
-                torch.ones(layer.weight.shape[:2], dtype=torch.bool, device="cpu")
-                if layer.mask is None
-                else layer.mask.cpu()
-            )
+            every = torch.ones(layer.weight.shape[:2], dtype=torch.bool, device="cpu")
+            alive = every if layer.mask is None else layer.mask.cpu()
             pairs = (alive if chosen is None else alive & chosen[number]).nonzero()
             if len(pairs):
                 band = None if spread is None else spread[number]
