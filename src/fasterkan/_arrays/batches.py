@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._device import moved
 from .kinds import is_container, leaf_types
 from .reading import array_of
 
@@ -46,7 +47,7 @@ def input_of(caller: str, name: str, values: Any, model: nn.Module, *, graph: bo
     like = next(model.parameters(), None)
     device = x.device if like is None else like.device
     if x.is_floating_point():
-        return x.to(device, x.dtype if like is None else like.dtype)
+        return moved(x, device, x.dtype if like is None else like.dtype)
     if any(isinstance(module, nn.Embedding | nn.EmbeddingBag) for module in model.modules()):
         return x.to(device)
-    return x.to(device, torch.get_default_dtype() if like is None else like.dtype)
+    return moved(x, device, torch.get_default_dtype() if like is None else like.dtype)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from .._device import widest_dtype
+
 
 def as_targets(y: Tensor, outputs: Tensor) -> Tensor:
     """Return targets of outputs [N, O] as floating-point numbers [N, O], if that is what they are; else y itself.
@@ -13,4 +15,4 @@ def as_targets(y: Tensor, outputs: Tensor) -> Tensor:
     """
     if y.dim() == 1 and outputs.dim() == 2 and outputs.shape[1] == 1:
         y = y.unsqueeze(1)
-    return y.double() if y.shape == outputs.shape and not y.is_floating_point() else y
+    return y.to(widest_dtype(y.device)) if y.shape == outputs.shape and not y.is_floating_point() else y

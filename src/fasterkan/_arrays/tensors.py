@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .._device import widest_dtype
 from .kinds import refusal
 
 _PLAIN = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -40,9 +41,9 @@ def from_tensor(caller: str, name: str, values: Tensor, *, graph: bool) -> Tenso
         return values.to(torch.int64)
     if values.dtype == torch.uint64:
         whole = values.to(torch.int64)  # numbers from 2^63 on turn negative
-        return whole if bool((whole >= 0).all()) else values.to(torch.float64)
+        return whole if bool((whole >= 0).all()) else values.to(widest_dtype(values.device))
     raise refusal(caller, name, f"a tensor of {values.dtype}", "convert it to another dtype")
 
 
 def _floating(values: Tensor) -> Tensor:
-    return values if values.is_floating_point() else values.double()
+    return values if values.is_floating_point() else values.to(widest_dtype(values.device))

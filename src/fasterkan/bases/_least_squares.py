@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .._device import exact_on_cpu
 from ._grid import second_differences
 
 _DAMPINGS = tuple(10.0**-power for power in range(1, 16))
@@ -48,7 +49,7 @@ def keep_functions(
     if importance is not None:
         root = importance.sqrt().unsqueeze(-1)  # [S, 1] or [E, S, 1]
         old, new = old * root, new * root
-    wanted = weight.detach().to("cpu", torch.float64).movedim(0, -1)  # [E, K, O]
+    wanted = exact_on_cpu(weight.detach()).movedim(0, -1)  # [E, K, O]
     q, r = torch.linalg.qr(new)  # no dimension of points any more: [E, n, K'], n = min(S, K')
     target = q.mT @ old @ wanted  # [E, n, O]
     lost = (torch.linalg.qr(old - q @ (q.mT @ old), mode="r").R @ wanted).square().sum((-2, -1))  # [E]
@@ -88,7 +89,7 @@ def _roughness(count: int, sites: Tensor | None) -> Tensor:
     eye = torch.eye(count, dtype=torch.float64, device="cpu")
     if sites is None:
         return eye.unsqueeze(0)
-    d = second_differences(sites.detach().to("cpu", torch.float64).reshape(-1, count))
+    d = second_differences(exact_on_cpu(sites.detach()).reshape(-1, count))
     return torch.linalg.cholesky(d.mT @ d + 1e-4 * eye).mT
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from .._device import exact_on_cpu
 from ._least_squares import keep_functions
 
 _Tensors = Mapping[str, Tensor]
@@ -44,11 +45,11 @@ def refit(
     if not torch.isfinite(weight).all():
         raise ValueError("refit: the weights contain NaN or infinity; go back to weights from before they diverged")
     outputs, features = weight.shape[:2]
-    z, new_z = (t.detach().cpu()[rows].to(torch.float64) for t in (z, new_z))
+    z, new_z = (exact_on_cpu(t.detach())[rows] for t in (z, new_z))
     edges = old.per_edge or new.per_edge  # then each edge is a separate problem: [O * I] instead of [I]
 
     def table(basis: Family, at: Tensor, tensors: _Tensors) -> Tensor:
-        exact = {k: t.detach().to("cpu", torch.float64) for k, t in tensors.items()}
+        exact = {k: exact_on_cpu(t.detach()) for k, t in tensors.items()}
         phi = basis.evaluate(at, exact)  # [S, I, K] or [S, O, I, K]
         if edges:
             phi = (phi if basis.per_edge else phi.unsqueeze(1)).expand(-1, outputs, -1, -1).flatten(1, 2)
@@ -60,10 +61,10 @@ def refit(
         old_table, new_table = table(old, z, params), table(new, new_z, new_params)
         sites, height = new.sites(new_params), 0.0
         if sites is not None:
-            sites = sites.detach().to("cpu", torch.float64)
+            sites = exact_on_cpu(sites.detach())
             height = float(table(new, sites.expand(features, -1).T, new_params).abs().max())
         if importance is not None:
-            importance = importance.to("cpu", torch.float64)[rows].movedim(0, -1)  # [S] or [I, S]
+            importance = exact_on_cpu(importance)[rows].movedim(0, -1)  # [S] or [I, S]
         if not edges:
             return keep_functions(old_table, weight, new_table, importance, sites, height)
         sites, importance = (t if t is None or t.dim() == 1 else t.repeat(outputs, 1) for t in (sites, importance))

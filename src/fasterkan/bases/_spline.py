@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from .._device import exact
 from ._grid import continued
 
 Outside = Literal["zero", "linear", "constant"]
@@ -110,10 +111,10 @@ def is_uniform(owner: str, grid: Tensor) -> bool:
     Raises:
         ValueError: the points of a row do not increase.
     """
-    steps = grid.detach().double().diff()
+    steps = exact(grid.detach()).diff()
     if not (steps > 0).all():
         raise ValueError(f"{owner}: the grid of every feature must increase from left to right; points coincide")
-    rounding = 4 * torch.finfo(grid.dtype).eps * grid.detach().double().abs().amax(-1, keepdim=True)
+    rounding = 4 * torch.finfo(grid.dtype).eps * exact(grid.detach()).abs().amax(-1, keepdim=True)
     return bool(((steps - steps.mean(-1, keepdim=True)).abs() <= rounding).all())
 
 

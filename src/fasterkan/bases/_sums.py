@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
+
+from .._device import widest_dtype
 
 
 def total(terms: Tensor, like: Tensor) -> Tensor:
-    """Sum over rows (the first dimension) in float64, and reduce to the shape and dtype of `like`."""
-    exact = terms.dtype if terms.device.type == "mps" else torch.float64  # MPS has no float64
-    return terms.sum(0, dtype=exact).sum_to_size(like.shape).to(like.dtype)
+    """Sum over rows (the first dimension) in the widest dtype, and reduce to the shape and dtype of `like`."""
+    return terms.sum(0, dtype=widest_dtype(terms.device)).sum_to_size(like.shape).to(like.dtype)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .._check import increasing, whole_number
+from .._device import exact
 from ._base import Params
 from ._grid import continued, subdivided
 from ._local import _LocalSpline, spline
@@ -101,6 +102,7 @@ class BSpline(_LocalSpline):
             inner = torch.linspace(low, high, self.grid_size + 1, dtype=torch.float64, device="cpu")
         else:
             inner = torch.tensor(self.knots, dtype=torch.float64, device="cpu")
+        device = torch.get_default_device() if device is None else device
         knots = continued(inner, self.degree).to(device, dtype or torch.get_default_dtype())
         return {"knots": knots.repeat(in_features, 1) if self.per_feature else knots}
 
@@ -119,7 +121,7 @@ class BSpline(_LocalSpline):
         return params["knots"][..., self.degree : self.degree + self.grid_size + 1]
 
     def grid_to(self, params: Params, grid: Tensor) -> tuple[BSpline, dict[str, Tensor]]:
-        knots = None if is_uniform(_NAME, grid) else tuple(grid.detach().double().mean(0).tolist())
+        knots = None if is_uniform(_NAME, grid) else tuple(exact(grid.detach()).mean(0).tolist())
         ends = self.grid_range if knots is None else (knots[0], knots[-1])
         new = dataclasses.replace(self, knots=knots, grid_range=ends, per_feature=True)
         return new, {"knots": continued(grid, self.degree)}

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .._check import increasing, whole_number
+from .._device import exact
 from ._base import Params
 from ._grid import continued, subdivided
 from ._local import _LocalSpline, spline
@@ -99,7 +100,7 @@ class Hat(_LocalSpline):
         return params["grid"]
 
     def grid_to(self, params: Params, grid: Tensor) -> tuple[Hat, dict[str, Tensor]]:
-        points = None if is_uniform(_NAME, grid) else tuple(grid.detach().double().mean(0).tolist())
+        points = None if is_uniform(_NAME, grid) else tuple(exact(grid.detach()).mean(0).tolist())
         ends = self.grid_range if points is None else (points[0], points[-1])
         return dataclasses.replace(self, grid=points, grid_range=ends, per_feature=True), {"grid": grid.clone()}
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .._check import increasing, whole_number
+from .._device import exact_on_cpu
 from ._base import Basis, Params
 from ._grid import continued, subdivided
 
@@ -144,7 +145,7 @@ class ReLUBump(Basis):
     def refined(
         self, params: Params, num: int, in_features: int, out_features: int
     ) -> tuple[ReLUBump, dict[str, Tensor]]:
-        new, grid = self.refine(num), self.grid_of(params).detach().to("cpu", torch.float64)
+        new, grid = self.refine(num), exact_on_cpu(self.grid_of(params).detach())
         return new, new._bumps(subdivided(grid, num + 1))
 
     def fold(self, params: Params, center: Tensor, scale: Tensor) -> tuple[ReLUBump, dict[str, Tensor]]:

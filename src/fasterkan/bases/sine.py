@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .._check import whole_number
+from .._device import exact_on_cpu
 from ._base import Basis, Params
 from ._domain import bound
 from ._nested import _Nested
@@ -135,7 +136,7 @@ class Sine(_Nested, _Ranged):
 
     def refined(self, params: Params, num: int, in_features: int, out_features: int) -> tuple[Sine, dict[str, Tensor]]:
         """Return `refine(num)` with these frequencies and phases, and more of them with the spacing of a new layer."""
-        new, old = self.refine(num), {k: t.detach().to("cpu", torch.float64) for k, t in params.items()}
+        new, old = self.refine(num), {k: exact_on_cpu(t.detach()) for k, t in params.items()}
         made = new.init(in_features, out_features, "cpu", torch.float64)
         if self.normalize:
             made["frequency"] *= (num + 1) / (self.num_frequencies + 1)

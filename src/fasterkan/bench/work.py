@@ -24,12 +24,12 @@ class Data:
     @classmethod
     def of(cls, task: Task) -> Data:
         """Return the data of a task; the same task always gets the same data."""
-        generator = torch.Generator().manual_seed(0)
-        x = torch.rand(task.batch, task.widths[0], generator=generator) * 2 - 1
+        generator = torch.Generator("cpu").manual_seed(0)
+        x = torch.rand(task.batch, task.widths[0], generator=generator, device="cpu") * 2 - 1
         if task.widths[-1] == 1:
             target = torch.sin(3 * x[:, :8].sum(-1, keepdim=True))
         else:
-            target = (x @ torch.randn(task.widths[0], task.widths[-1], generator=generator)).argmax(-1)
+            target = (x @ torch.randn(task.widths[0], task.widths[-1], generator=generator, device="cpu")).argmax(-1)
         return cls(x.to(task.device), target.to(task.device))
 
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .._device import exact_on_cpu
 from .fitted import Encoded, Fitted
 
 
@@ -34,7 +35,7 @@ class Error:
 @torch.no_grad()
 def outputs_of(net: nn.Module, x: Tensor) -> Tensor:
     """Return the outputs [N, O] for rows, float64."""
-    return torch.cat([net(part.to(next(net.parameters()).dtype)).double() for part in x.split(4096)])
+    return torch.cat([exact_on_cpu(net(part.to(next(net.parameters()).dtype))) for part in x.split(4096)])
 
 
 def probabilities(outputs: Tensor) -> Tensor:

@@ -115,9 +115,9 @@ def fit_network(chosen: ChosenTable, options: NetworkOptions, observer: FitObser
         fixed = {"none": (), "auto": FALLBACK}
         hidden = fixed[options.width] if options.width in fixed else numbers(int, "width", options.width)
         widths = (x.shape[1], *hidden, y.shape[1])
-    generator = torch.Generator().manual_seed(options.seed)
+    generator = torch.Generator("cpu").manual_seed(options.seed)
     basis = options.make_basis()
-    net = KAN(widths, basis, norm="feature", base="silu", dtype=torch.float64, generator=generator)
+    net = KAN(widths, basis, norm="feature", base="silu", device="cpu", dtype=torch.float64, generator=generator)
     net.set_names(chosen.fitted.input_names, chosen.fitted.output_names)
     grids = options.grids()
     left = None if options.seconds is None else max(0.1, options.seconds - (time.perf_counter() - started))
@@ -151,7 +151,8 @@ def _tried(x: Tensor, y: Tensor, options: NetworkOptions, loss: LossName, sparsi
     shapes = [shape for shape in shapes if sum(a * b for a, b in pairwise(shape)) <= MOST_EDGES]
     if len(shapes) < 3 or len(x) < 20:
         return None
-    chosen = torch.randperm(len(x), generator=torch.Generator().manual_seed(options.seed))[:TRIED_ROWS]
+    order = torch.randperm(len(x), generator=torch.Generator("cpu").manual_seed(options.seed), device="cpu")
+    chosen = order[:TRIED_ROWS]
     basis = options.make_basis(min(5, options.grids()[-1]))
     deadline = None if options.seconds is None else time.perf_counter() + options.seconds / 3
 
@@ -175,8 +176,8 @@ def _tried(x: Tensor, y: Tensor, options: NetworkOptions, loss: LossName, sparsi
         return auto_width(x[chosen], y[chosen], shapes=shapes, basis=basis, fit=quick, seed=options.seed)
     trials = []
     for shape in shapes:
-        generator = torch.Generator().manual_seed(options.seed)
-        net = KAN(shape, basis, norm="feature", base="silu", dtype=torch.float64, generator=generator)
+        generator = torch.Generator("cpu").manual_seed(options.seed)
+        net = KAN(shape, basis, norm="feature", base="silu", device="cpu", dtype=torch.float64, generator=generator)
         outcome = quick(net, x[chosen], y[chosen])
         error = outcome.loss if outcome.held_out is None else outcome.held_out
         trials.append(Trial(shape, sum(p.numel() for p in net.parameters()), error, outcome.seconds))

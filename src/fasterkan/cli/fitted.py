@@ -114,8 +114,8 @@ class Fitted:
                 y.append([v for values in found[len(self.inputs) :] for v in values])
         width = len(self.output_names) if targets else 0
         return Encoded(
-            torch.tensor(x, dtype=torch.float64).reshape(len(rows), len(self.input_names)),
-            torch.tensor(y, dtype=torch.float64).reshape(len(rows), width),
+            torch.tensor(x, dtype=torch.float64, device="cpu").reshape(len(rows), len(self.input_names)),
+            torch.tensor(y, dtype=torch.float64, device="cpu").reshape(len(rows), width),
             rows,
             problems,
             missing,
@@ -126,7 +126,7 @@ class Fitted:
     def split(self, found: Encoded) -> tuple[Encoded, Encoded]:
         """Return the rows to fit and those for the test, drawn by the seed."""
         count = 0 if self.test is not None else round(self.test_share * len(found.rows))
-        order = torch.randperm(len(found.rows), generator=torch.Generator().manual_seed(self.seed))
+        order = torch.randperm(len(found.rows), generator=torch.Generator("cpu").manual_seed(self.seed), device="cpu")
         return found.part(order[count:].sort().values), found.part(order[:count].sort().values)
 
     def load(self) -> tuple[Encoded, Encoded]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from .._device import exact_on_cpu
 from ..models import Pretrained, from_pretrained
 from ..train import RunFolder, RunFolderError
 from ..train.networks import image_shape
@@ -103,7 +104,7 @@ def _load(folder: Path) -> Pretrained:
 def _probabilities(model: Pretrained, pixels: Tensor) -> Tensor:
     """The probability of each class for images [N, 28, 28], float64 [N, C]."""
     dtype = next(model.parameters()).dtype
-    return model.eval()(pixels.flatten(1).to(dtype)).double().softmax(-1)
+    return exact_on_cpu(model.eval()(pixels.flatten(1).to(dtype))).softmax(-1)
 
 
 def _print_json(pictures: Sequence[Picture], probabilities: Tensor, reader: Reader) -> None:

@@ -79,7 +79,7 @@ def load_network_data(
         raise ValueError(f"{path} is a model without a run; name the data set, --data mnist, or a --table data.csv")
     train, validation, _ = train_validation_test(data, data_root, white=white_of(saved.config, data))
     check_fit(saved.model, train)
-    chosen = torch.arange(min(most, len(train))) * len(train) // min(most, len(train))
+    chosen = torch.arange(min(most, len(train)), device="cpu") * len(train) // min(most, len(train))
     part = ImageDataset(train.images[chosen], train.labels[chosen], train.classes)
     flat = [(each.as_float().to(dtype), each.labels) for each in (part, validation)]
     grey = (train.images.shape[1], train.images.shape[2]) if train.images.dim() == 3 else None

@@ -146,7 +146,8 @@ def read_table(path: Path, targets: Sequence[str]) -> tuple[Tensor, Tensor, list
         [_numbers(table, name, column) for name, column in zip(which, columns, strict=True)]
         for which, columns in ((names, inputs), (targets, wanted))
     )
-    return torch.tensor(x, dtype=torch.float64).T, torch.tensor(y, dtype=torch.float64).T, names
+    read, read_targets = (torch.tensor(values, dtype=torch.float64, device="cpu").T for values in (x, y))
+    return read, read_targets, names
 
 
 def _numbers(table: TextTable, name: str, column: Sequence[str]) -> list[float]:

@@ -112,7 +112,7 @@ def _read(
         images.append(image)
         deep += [brightness] if brightness is not None else []
         first = first or path
-    labels = torch.tensor([label for label, paths in enumerate(files.values()) for _ in paths])
+    labels = torch.tensor([label for label, paths in enumerate(files.values()) for _ in paths], device="cpu")
     return torch.stack(images), labels
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .._arrays import array_of
 from .._check import whole_number
+from .._device import exact_device, exact_on_cpu
 from .._scipy import scipy_special
 
 Array = NDArray[np.float64]
@@ -49,8 +50,8 @@ class KnownFunction:
         x = array_of(self.name, "x", x)
         if x.dim() != 2 or x.shape[1] != len(self.domain):
             raise ValueError(f"{self.name}: x must be [N, {len(self.domain)}], got {tuple(x.shape)}")
-        values = self._values(x.cpu().double().numpy().T)
-        return torch.from_numpy(np.asarray(values, dtype=np.float64)).to(x.device)
+        values = self._values(exact_on_cpu(x).numpy().T)
+        return torch.from_numpy(np.asarray(values, dtype=np.float64)).to(exact_device(x.device))
 
     def sample(self, rows: int, seed: int = 0) -> tuple[Tensor, Tensor]:
         """Return x [rows, I], uniform in the domain, and y [rows, 1], both in float64.
@@ -60,9 +61,10 @@ class KnownFunction:
             seed: seed of x. Use two different seeds for the training rows and the test rows.
         """
         count = whole_number(self.name, "rows", rows, 1)
-        generator = torch.Generator().manual_seed(whole_number(self.name, "seed", seed, 0))
-        low, high = torch.tensor(self.domain, dtype=torch.float64).unbind(-1)
-        x = low + (high - low) * torch.rand(count, len(self.domain), generator=generator, dtype=torch.float64)
+        generator = torch.Generator("cpu").manual_seed(whole_number(self.name, "seed", seed, 0))
+        low, high = torch.tensor(self.domain, dtype=torch.float64, device="cpu").unbind(-1)
+        share = torch.rand(count, len(self.domain), generator=generator, dtype=torch.float64, device="cpu")
+        x = low + (high - low) * share
         return x, self(x).unsqueeze(-1)
 
 

@@ -101,7 +101,7 @@ def _bring_inside(seen: Seen) -> str:
     z = torch.cat(seen.z)
     z = z[torch.isfinite(z).all(1)]
     sample = z.flatten()[:: max(1, z.numel() // 100_000)]
-    low, high = torch.quantile(sample, torch.tensor([0.01, 0.99], dtype=torch.float64)).tolist()
+    low, high = torch.quantile(sample, torch.tensor([0.01, 0.99], dtype=torch.float64, device="cpu")).tolist()
     span = f"grid_range=({low:.2g}, {high:.2g}), which contains 98 % of them" if high > low else "another grid_range"
     if isinstance(norm, FeatureScaling):
         return "Call model.calibrate(X) with data like this"

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .._device import exact_on_cpu
 from ..nn import KANLinear
 from ..nn.edge_functions import exact_tensors, range_of_z, spread_over
 from .observe import Seen
@@ -39,7 +40,7 @@ def measure(name: str, seen: Seen, rows: int) -> LayerReport:
         input_grad=None if seen.input_squares is None else seen.input_squares**0.5 / rows,
         output_grad=None if seen.output_grad_squares is None else seen.output_grad_squares**0.5 / rows,
     )
-    z = torch.cat(seen.z) if seen.z else torch.empty(0, layer.in_features, dtype=torch.float64)
+    z = torch.cat(seen.z) if seen.z else torch.empty(0, layer.in_features, dtype=torch.float64, device="cpu")
     z = z[torch.isfinite(z).all(1)]
     parameters = [layer.weight, *layer.basis_tensors().values()]
     if not len(z) or not all(bool(torch.isfinite(p).all()) for p in parameters):
@@ -49,11 +50,11 @@ def measure(name: str, seen: Seen, rows: int) -> LayerReport:
 
 def _over_data(layer: KANLinear, z: Tensor) -> dict[str, Any]:
     """The numbers that need phi over the data, z [S, I]. With tensors for each edge, O I stands for I below."""
-    weight = _by_function(layer).to("cpu", torch.float64)  # [O, I, K]
+    weight = exact_on_cpu(_by_function(layer))  # [O, I, K]
     _, features, functions = weight.shape
     value_peak, slope_peak = _peaks(layer)
     triangle = z.new_zeros(features, 0, functions)  # R with R'R = phi' phi, whose singular values keep their digits
-    size = torch.zeros(features, functions, dtype=torch.float64)
+    size = torch.zeros(features, functions, dtype=torch.float64, device="cpu")
     flat = 0
     low, high = range_of_z(layer)
     outside = float(((z < low) | (z > high)).double().mean())
@@ -87,7 +88,7 @@ def _by_function(layer: KANLinear) -> Tensor:
 def _some(layer: KANLinear, z: Tensor) -> Tensor:
     """The rows of z; for a basis with tensors for each edge, at most some rows at even distances."""
     most = max(32, _EACH_EDGE // layer.weight.numel()) if layer.basis.per_edge else len(z)
-    return z if len(z) <= most else z[torch.arange(most) * (len(z) - 1) // (most - 1)]
+    return z if len(z) <= most else z[torch.arange(most, device=z.device) * (len(z) - 1) // (most - 1)]
 
 
 def _tables(layer: KANLinear, z: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from .._arrays import as_targets
+from .._device import exact, exact_on_cpu
 from .._torch import compiler_off
 from ..nn import KANLinear
 from ..nn.feature_norm import FeatureScaling
@@ -112,12 +113,12 @@ def _hooks(
     def after(module: nn.Module, args: tuple[Tensor, ...], y: Tensor) -> None:
         x, z = args[0], normed[-1] if normed else layer.selected(args[0])
         tensors.append((name, x, y))
-        seen.output_squares += float(y.detach().double().square().sum())
+        seen.output_squares += float(exact(y.detach()).square().sum())
         seen.output_count += y.numel()
         flat = z.detach().reshape(-1, layer.in_features)
         steps = max(1, len(flat) // count)  # for sequences: one step per row, a different one for each row
         kept = torch.arange(min(count, len(flat)), device=flat.device)
-        seen.z.append(flat[kept * steps + kept % steps].to("cpu", torch.float64))
+        seen.z.append(exact_on_cpu(flat[kept * steps + kept % steps]))
         if found.nonfinite is None and not _is_finite(y):
             found.nonfinite = (name, _culprit(layer, x, z))
 
@@ -168,7 +169,7 @@ def _gradients(value: Tensor, tensors: list[tuple[str, Tensor, Tensor]], found: 
     wanted = [*weights.values(), *(t for _, x, y in tensors for t in (x, y) if t.requires_grad)]
     grads: tuple[Tensor | None, ...] = torch.autograd.grad(value, wanted, allow_unused=True)
     by_tensor = {
-        id(tensor): grad.detach().to("cpu", torch.float64) * count
+        id(tensor): exact_on_cpu(grad.detach()) * count
         for tensor, grad in zip(wanted, grads, strict=True)
         if grad is not None
     }

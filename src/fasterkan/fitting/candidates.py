@@ -66,7 +66,8 @@ def draw(net: nn.Module, start: int, seed: int, *, norms: bool) -> None:
 
     With `norms` the feature norms are reset too. Frozen parameters and buffers do not change.
     """
-    with torch.random.fork_rng(devices=[]), frozen_kept(net):
+    cuda = {p.device for p in net.parameters() if p.device.type == "cuda"}
+    with torch.random.fork_rng(devices=cuda), frozen_kept(net):
         torch.manual_seed((seed * 1_000_003 + start) % 2**63)
         for module in net.modules():
             reset = getattr(module, "reset_parameters", None)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .._check import positive_number, real_number, whole_number
+from .._device import exact_device
 from ..nn import KANLayer
 from ..nn.computed import check_not_computed, check_not_shared
 from .candidates import Task
@@ -214,7 +215,7 @@ def _tables(
     kept, out = split_rows(table, held_out, seed)
     points = calibration_rows(table.x)
     if clock.limited or len(table.x) > ROWS:  # a part of the rows is then a random one
-        order = torch.randperm(len(table.x), generator=torch.Generator().manual_seed(seed % 2**63))
+        order = torch.randperm(len(table.x), generator=torch.Generator("cpu").manual_seed(seed % 2**63), device="cpu")
         table, place = table.rows(order), torch.argsort(order)
         kept, out = place[kept].sort()[0], place[out].sort()[0]
 
@@ -231,7 +232,7 @@ def _equations(
 ) -> Task:
     build, points = misfit_of(net, residual, loss, clock)
     if X is not None:
-        points = points_of("X", X, next(net.parameters()).device)
+        points = points_of("X", X, exact_device(next(net.parameters()).device))
         check_inputs(net, points)
     others = None if isinstance(held_out, int | float) else misfit_of(net, held_out, loss, clock)[0]
     sizes = {} if points is None else input_sizes(*probe_of(net, points))

@@ -32,7 +32,8 @@ class FlatNet:
         self.sizes = tuple(p.numel() for p in learned.values())
         self.size = sum(self.sizes)
         self.units = Units() if units is None else units
-        limits = [self.units.largest.get(name, torch.tensor(LARGEST_NUMBER)).double() for name in self.names]
+        most = torch.tensor(LARGEST_NUMBER, dtype=torch.float32, device="cpu").double()
+        limits = [self.units.largest.get(name, most) for name in self.names]
         device = next(self.net.parameters()).device
         self.largest = torch.cat(
             [limit.to(device).expand(shape).reshape(-1) for limit, shape in zip(limits, self.shapes, strict=True)]

@@ -51,7 +51,7 @@ def last_layer(probe: nn.Module, points: Tensor, sizes: Mapping[str, Tensor]) ->
         sizes: the sizes of columns that learned weights multiply, by the names of these parameters.
     """
     few, probe = points[:ROWS], copy.deepcopy(probe)
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator("cpu").manual_seed(0)
     for parameter, p in probe.named_parameters():
         if p.requires_grad:
             added = CHANGE**2 * _normal(p, generator) / sizes.get(parameter, 1.0)
@@ -80,7 +80,7 @@ def _tensors(layer: nn.Module) -> list[nn.Parameter]:
 
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(like.shape, generator=generator, dtype=torch.float64).to(like)
+    return torch.randn(like.shape, generator=generator, dtype=torch.float64, device="cpu").to(like)
 
 
 def _trial(net: nn.Module, layer: KANLinear | nn.Linear, drawn: list[Tensor], x: Tensor) -> bool | None:
@@ -100,7 +100,7 @@ def _trial(net: nn.Module, layer: KANLinear | nn.Linear, drawn: list[Tensor], x:
     slope = once - zero
     pairs = [(outputs(factor) - zero, factor * slope) for factor in FACTORS]
     if layer.bias is not None:
-        shift = torch.arange(1.0, 1.0 + layer.out_features).to(x)
+        shift = torch.arange(1.0, 1.0 + layer.out_features, dtype=x.dtype, device=x.device)
         pairs.append((outputs(1.0, shift) - once, shift.expand_as(once)))
     size = zero.abs().max()
     close = all(bool(((a - b).abs() <= TOLERANCE * (b.abs().max() + size)).all()) for a, b in pairs)

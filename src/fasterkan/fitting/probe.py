@@ -6,6 +6,7 @@ import copy
 
 from torch import Tensor, nn
 
+from .._device import with_float64
 from ..nn import calibrate
 from ..nn.feature_norm import FeatureScaling
 
@@ -15,7 +16,7 @@ SAMPLE = 4096
 
 def exact_copy(net: nn.Module) -> nn.Module:
     """Return a copy in float64 and evaluation mode, which the fit may change."""
-    return copy.deepcopy(net).double().eval()
+    return copy.deepcopy(with_float64(net)).double().eval()
 
 
 def probe_of(net: nn.Module, points: Tensor) -> tuple[nn.Module, Tensor]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp, vmap
 
 from .._check import positive_number
+from .._device import exact, exact_device
 from .clock import Clock
 from .flat import FlatNet
 from .losses import Loss
@@ -136,7 +137,7 @@ class _WholeCaller(nn.Module):
             residual: Any = self.function(self.net)
         if not isinstance(residual, Tensor) or not residual.numel():
             raise TypeError(f"fit: the residual must be a tensor with at least one number, got {residual!r}")
-        return residual.reshape(-1).double()
+        return exact(residual.reshape(-1))
 
 
 def misfit_of(
@@ -150,7 +151,7 @@ def misfit_of(
     if callable(equations):
         function = equations
         return (lambda flat: Residual(flat, function, loss, clock)), None
-    device = next(net.parameters()).device
+    device = exact_device(next(net.parameters()).device)
     given: Any = equations
     if not isinstance(given, tuple | list) or not all(isinstance(term, tuple | list) for term in given):
         raise TypeError(
@@ -159,8 +160,8 @@ def misfit_of(
         )
     terms = [_term(i, term, device) for i, term in enumerate(given)]
     if clock.limited:  # parts of the points are then spread over all of them
-        generator = torch.Generator().manual_seed(0)
-        orders = [torch.randperm(len(points), generator=generator) for _, points, _ in terms]
+        generator = torch.Generator("cpu").manual_seed(0)
+        orders = [torch.randperm(len(points), generator=generator, device="cpu") for _, points, _ in terms]
         terms = [(fn, points[order], weight) for (fn, points, weight), order in zip(terms, orders, strict=True)]
     if not terms:
         raise ValueError("fit: residual is an empty list; give fn(net), or pairs (fn, points)")

@@ -41,7 +41,8 @@ class Sparsity:
                 continue
             with_base = places[1] is not None
             place = torch.cat([p for p in places if p is not None], -1)
-            size = flat.units.sizes.get(prefix + "base_weight", torch.ones(())) if with_base else None
+            one = torch.ones((), dtype=torch.float64, device="cpu")
+            size = flat.units.sizes.get(prefix + "base_weight", one) if with_base else None
             self.blocks.append((place, torch.stack([_variance(each[i], size) for each in layers])))
 
     def value(self, theta: Tensor, lanes: Tensor) -> Tensor:

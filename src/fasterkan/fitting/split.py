@@ -31,11 +31,11 @@ def split_rows(table: Table, fraction: float, seed: int) -> tuple[Tensor, Tensor
     group = _equal_rows(x)
     groups = int(group.max()) + 1
     count = round(fraction * groups)
-    everything = torch.arange(len(x))
+    everything = torch.arange(len(x), device="cpu")
     if groups < LEAST or count == 0:
         return everything, everything[:0]
-    order = torch.randperm(groups, generator=torch.Generator().manual_seed(seed % 2**63))
-    chosen = torch.zeros(groups, dtype=torch.bool)
+    order = torch.randperm(groups, generator=torch.Generator("cpu").manual_seed(seed % 2**63), device="cpu")
+    chosen = torch.zeros(groups, dtype=torch.bool, device="cpu")
     chosen[order[:count]] = True
     out = chosen[group]
     return everything[~out], everything[out]
@@ -43,7 +43,7 @@ def split_rows(table: Table, fraction: float, seed: int) -> tuple[Tensor, Tensor
 
 def _equal_rows(x: Tensor) -> Tensor:
     """Number the different rows of x [N, I] in their lexicographic order, [N]: `torch.unique(x, dim=0)`, but faster."""
-    group = torch.zeros(len(x), dtype=torch.int64)
+    group = torch.zeros(len(x), dtype=torch.int64, device="cpu")
     for column in x.unbind(1):
         _, rank = torch.unique(column, return_inverse=True)
         _, group = torch.unique(group * len(x) + rank, return_inverse=True)

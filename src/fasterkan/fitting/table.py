@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .._arrays import array_of, check_finite, rounded
+from .._device import exact_device, moved
 
 LOST = 0.1
 """Largest rounding error of a column in the network's dtype, as a fraction of the column's spread."""
@@ -42,7 +43,7 @@ def read_table(net: nn.Module, x: Any, y: Any, weights: Any) -> Table:
             named); weights are negative or all 0.
     """
     first = next(net.parameters())
-    device = first.device
+    device = exact_device(first.device)
     points = _rows("X", x, device)
     targets = _exact("y", y, device)
     if targets.dim() not in (1, 2):
@@ -107,7 +108,7 @@ def _told_apart(name: str, points: Tensor, found: Tensor, dtype: torch.dtype, co
 
 
 def _exact(name: str, values: Any, device: torch.device) -> Tensor:
-    return array_of("fit", name, values).to(device, torch.float64)
+    return moved(array_of("fit", name, values), device, torch.float64)
 
 
 def _fits(net: nn.Module, table: Table) -> Table:

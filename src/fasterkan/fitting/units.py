@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._device import exact_device
 from ..nn import KANLinear
 from ..nn.edge_layer import EdgeLayer
 from .scaling import TargetScale
@@ -147,7 +148,7 @@ def units_of(net: nn.Module, sizes: Mapping[str, Tensor], scale: TargetScale | N
     unit: dict[str, Tensor] = {}
     largest: dict[str, Tensor] = {}
     for name, parameter in net.named_parameters():
-        one = torch.ones((), dtype=torch.float64, device=parameter.device)
+        one = torch.ones((), dtype=torch.float64, device=exact_device(parameter.device))
         inside = after = one  # factors in the fit and after it
         if scale is not None and id(parameter) in ends:
             outputs = scale.scale.view(-1, *[1] * (parameter.dim() - 1))

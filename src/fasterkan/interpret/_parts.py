@@ -72,9 +72,9 @@ def exchanged_covariances(
         repeats = min(max(_EVALUATIONS // (each * rows), _REPEATS[0]), _REPEATS[1])
     repeats = min(repeats, rows)
     batches = min(_BATCHES, repeats)
-    others = torch.randperm(rows, generator=generator)[:repeats].tolist()
+    others = torch.randperm(rows, generator=generator, device="cpu")[:repeats].tolist()
     games = [(subsets(count), shapley_weights(count))] * repeats if small else []
-    games = games or [_two_orders(torch.randperm(count, generator=generator)) for _ in others]
+    games = games or [_two_orders(torch.randperm(count, generator=generator, device="cpu")) for _ in others]
     edges = edge_values(step.layer, step.x[others])  # [R, O, I]
     blocks = max(1, _BLOCK // max(each, (1 + batches) * len(scale.factor) * count))
     total = torch.zeros(1 + batches, count, count, dtype=torch.float64, device=step.x.device)
@@ -91,8 +91,9 @@ def exchanged_covariances(
             scaled = (z.double() * scale.factor).flatten(1)  # [K, n C]
             parts[other % batches] += (scaled.t() @ weights.to(own).t()).view(len(x), -1, count).transpose(0, 1)
         whole = parts.sum(0, keepdim=True)
-        counts = torch.tensor([repeats] + [repeats - len(range(b, repeats, batches)) for b in range(batches)])
-        kept = torch.cat([whole, whole - parts]) / counts.clamp_min(1).to(own).view(-1, 1, 1, 1)  # [1 + B, C, n, I]
+        kept_repeats = [repeats] + [repeats - len(range(b, repeats, batches)) for b in range(batches)]
+        counts = torch.tensor(kept_repeats, dtype=own.dtype, device=own.device)
+        kept = torch.cat([whole, whole - parts]) / counts.clamp_min(1).view(-1, 1, 1, 1)  # [1 + B, C, n, I]
         flat = kept.flatten(1, 2)
         total += flat.mT @ flat
         mean += kept.sum(2)
@@ -102,11 +103,11 @@ def exchanged_covariances(
 def _two_orders(order: Tensor) -> tuple[Tensor, Tensor]:
     """The subsets [K, I] that nodes form which join in an order or its reverse, and the weights [I, K] of the gains."""
     count = len(order)
-    members = torch.ones(count + 1, count, dtype=torch.float64).tril(-1)  # in order
-    gains = torch.zeros(count, count + 1, dtype=torch.float64)
-    place = torch.arange(count)
+    members = torch.ones(count + 1, count, dtype=torch.float64, device="cpu").tril(-1)  # in order
+    gains = torch.zeros(count, count + 1, dtype=torch.float64, device="cpu")
+    place = torch.arange(count, device="cpu")
     gains[place, place + 1], gains[place, place] = 0.5, -0.5
-    inside, weights = torch.empty(2, count + 1, count).double(), torch.empty(2, count, count + 1).double()
+    inside, weights = members.new_empty(2, count + 1, count), members.new_empty(2, count, count + 1)
     for each, sequence in enumerate((order, order.flip(0))):
         inside[each][:, sequence] = members
         weights[each][sequence] = gains
@@ -149,10 +150,10 @@ def slopes_behind(steps: list[Step], scale: Scale, generator: torch.Generator) -
         varies = scale.factor > 0
         count = int(varies.sum())
         if count <= _PROBES:
-            signs = torch.eye(len(varies), dtype=torch.float64)[varies.cpu()]
+            signs = torch.eye(len(varies), dtype=torch.float64, device="cpu")[varies.cpu()]
         else:
             shape = (_PROBES, len(varies))
-            signs = (torch.randint(0, 2, shape, generator=generator) * 2 - 1).double() / _PROBES**0.5
+            signs = (torch.randint(0, 2, shape, generator=generator, device="cpu") * 2 - 1).double() / _PROBES**0.5
         found: list[list[Tensor]] = [[] for _ in ys]
         for row in signs.to(scale.factor.device):
             cotangent = (row * scale.factor).to(y.dtype).expand_as(y)

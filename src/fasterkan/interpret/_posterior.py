@@ -57,7 +57,7 @@ class Posterior:
         spread = torch.empty_like(values)
         size = max(1, values[:1].numel() * len(self.theta))
         jacobian = vmap(jacrev(one), (None, 0))
-        for part in torch.arange(len(points)).split(max(1, _CHUNK // size)):
+        for part in torch.arange(len(points), device="cpu").split(max(1, _CHUNK // size)):
             slopes = jacobian(self.theta, points[part]).detach()  # [n, ..., P]
             spread[part] = (slopes @ self.root).square().sum(-1).sqrt()
         return values, spread
@@ -122,7 +122,7 @@ class _Linear:
         self.normal = torch.zeros(count, count, dtype=torch.float64, device=x.device)
         self.slope = torch.zeros(count, dtype=torch.float64, device=x.device)
         jacobian = vmap(jacrev(_call(flat, lambda net, point: net(point))), (None, 0))
-        for part in torch.arange(len(x)).split(max(1, _CHUNK // (count * self.outputs))):
+        for part in torch.arange(len(x), device="cpu").split(max(1, _CHUNK // (count * self.outputs))):
             slopes = jacobian(theta, x[part]).detach() / unit.sqrt().unsqueeze(1) * self.sizes  # [n, O, P]
             flat_slopes = slopes.flatten(0, 1)
             self.normal += flat_slopes.t() @ flat_slopes
@@ -201,7 +201,7 @@ def _bending(flat: FlatNet, net: nn.Module, steps: list[Step]) -> Tensor:
     found = torch.zeros(flat.size, flat.size, dtype=torch.float64, device=steps[0].y.device)
     names = {id(parameter): name for name, parameter in flat.net.named_parameters()}
     variances = {names[id(step.layer.weight)]: step.y.var(0, correction=0) for step in steps}
-    smooth = Smoothness(flat, [net], torch.ones(1, dtype=torch.float64))
+    smooth = Smoothness(flat, [net], torch.ones(1, dtype=torch.float64, device=found.device))
     starts = {flat.start_of(name): variance for name, variance in variances.items()}
     for place, form in smooth.blocks:  # [O, I, K], [1, I, K, K]
         variance = starts[int(place[0, 0, 0])]

@@ -48,7 +48,7 @@ def explained_shares(
 
 def subsets(count: int) -> Tensor:
     """Return all subsets of `count` parts as rows of 0 and 1, [2^count, count]; row s holds the bits of s."""
-    return (torch.arange(2**count).unsqueeze(1) >> torch.arange(count) & 1).double()
+    return (torch.arange(2**count, device="cpu").unsqueeze(1) >> torch.arange(count, device="cpu") & 1).double()
 
 
 def shapley_weights(count: int) -> Tensor:
@@ -56,7 +56,8 @@ def shapley_weights(count: int) -> Tensor:
     members = subsets(count)
     size = members.sum(1)
     one = [math.factorial(s) * math.factorial(max(0, count - s - 1)) / math.factorial(count) for s in range(count + 1)]
-    weight = torch.tensor(one, dtype=torch.float64)[(size.unsqueeze(1) - members).long()]  # the size without the part
+    without = (size.unsqueeze(1) - members).long()  # the size without the part
+    weight = torch.tensor(one, dtype=torch.float64, device="cpu")[without]
     return ((2 * members - 1) * weight).t()
 
 
@@ -77,7 +78,7 @@ def _sampled(covariance: Tensor, together: Tensor, generator: torch.Generator) -
     that joins or leaves, with its group, or all parts.
     """
     count, device = len(covariance), covariance.device
-    drawn = torch.stack([torch.randperm(count, generator=generator) for _ in range(ORDERS // 2)])
+    drawn = torch.stack([torch.randperm(count, generator=generator, device="cpu") for _ in range(ORDERS // 2)])
     orders = torch.stack([drawn, drawn.flip(1)], 1).flatten(0, 1).to(device)  # [M, I]
     row, grouped = torch.arange(len(orders), device=device), together.any(1)
     target, own = covariance.sum(1), covariance.diagonal()

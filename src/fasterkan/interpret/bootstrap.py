@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .._check import whole_number
+from .._device import with_float64
 from ..fitting import fit as second_order
 from ..nn import KANLinear
 from ..nn.edge_functions import edge_values, points_of_x
@@ -55,16 +56,18 @@ def bootstrap_bands(
     """
     whole_number("bootstrap_bands", "draws", draws, 2)
     whole_number("bootstrap_bands", "points", points, 2)
+    net = with_float64(net)
     one_variable("bootstrap_bands", net)
     x = rows_of("bootstrap_bands", net, X)
     with torch.no_grad(), as_evaluated(net):
         steps = walk(net, x)
     target = targets_of("bootstrap_bands", y, steps[-1].y)
     places = [(points_of_x(step.layer, step.x, points).to(step.x), step.x) for step in steps]
-    generator = torch.Generator().manual_seed(whole_number("bootstrap_bands", "seed", seed, 0))
+    generator = torch.Generator("cpu").manual_seed(whole_number("bootstrap_bands", "seed", seed, 0))
     found = []
     for _ in range(draws):
-        counts = torch.bincount(torch.randint(len(x), (len(x),), generator=generator), minlength=len(x))
+        drawn = torch.randint(len(x), (len(x),), generator=generator, device="cpu")
+        counts = torch.bincount(drawn, minlength=len(x))
         refitted = copy.deepcopy(net)
         second_order(
             refitted, x, target, weights=counts, starts=0, grids=None, held_out=0.0, smoothness=smoothness,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .._arrays import array_of
+from .._device import moved
 from ..nn import KANLinear
 from ..nn.edge_functions import panel, panel_weights
 
@@ -100,7 +101,7 @@ class EdgeFunction:
     def __call__(self, x: Tensor) -> Tensor:
         """Return f(x), float64, of x's shape."""
         layer = self.layer
-        points = x.to(layer.weight.device, layer.weight.dtype).reshape(-1)  # [S]
+        points = moved(x, layer.weight.device, layer.weight.dtype).reshape(-1)  # [S]
         functions = panel(layer, points.unsqueeze(-1).expand(-1, layer.in_features))
         if layer.basis.per_edge:
             functions = functions[:, self.output]

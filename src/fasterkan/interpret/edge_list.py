@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .._check import whole_number
+from .._device import exact_on_cpu, with_float64
 from ..nn import KANLinear
 from ..nn.edge_functions import moments, points_of_x, tabulate
 from ._names import column_names, input_names, output_names
@@ -64,6 +65,7 @@ def edges(
         (9, 'x1 -> h1.1', torch.Size([101]))
     """
     points, bins = whole_number("edges", "points", points, 2), whole_number("edges", "bins", bins, 1)
+    net = with_float64(net)
     layers = one_variable("edges", net)
     if (y is not None or bands is not None) and X is None:
         given = "bands were" if y is None else "y was"
@@ -122,7 +124,8 @@ def chosen_edges(
                 xs = [step.x for step in walk(net, x)]
         found: list[Edge] = []
         for number, (layer, seen) in enumerate(zip(layers, xs, strict=True)):
-            alive = torch.ones(layer.weight.shape[:2], dtype=torch.bool) if layer.mask is None else layer.mask.cpu()
+            every = torch.ones(layer.weight.shape[:2], dtype=torch.bool, device="cpu")
+            alive = every if layer.mask is None else layer.mask.cpu()
             pairs = (alive if chosen is None else alive & chosen[number]).nonzero()
             if len(pairs):
                 band = None if spread is None else spread[number]
@@ -151,14 +154,14 @@ def _of_layer(
     layers = layers_of("edges", net)
     layer, last = layers[number], number == len(layers) - 1
     left, right = names
-    columns = torch.arange(layer.in_features) if layer.kept_inputs is None else layer.kept_inputs.cpu()
+    columns = torch.arange(layer.in_features, device="cpu") if layer.kept_inputs is None else layer.kept_inputs.cpu()
     grid = points_of_x(layer, seen, points)  # [S, I]
     values, slopes = tabulate(layer, grid, pairs)
     monotonicity, flatness = shape_of(slopes)  # [E]
     wanted = sorted(set(pairs[:, 1].tolist()))
     histograms = {} if seen is None else {i: _histogram(seen[:, i], bins) for i in wanted}
     own = copy.deepcopy(layer).requires_grad_(False)
-    means = torch.zeros(layer.weight.shape[:2]) if seen is None else moments(layer, seen)[0].cpu()
+    means = torch.zeros(layer.weight.shape[:2], device="cpu") if seen is None else moments(layer, seen)[0].cpu()
     made = []
     for e, (o, i) in enumerate(pairs.tolist()):
         counts, ends = histograms.get(i, (None, None))
@@ -188,7 +191,7 @@ def _of_layer(
 
 
 def _histogram(column: Tensor, bins: int) -> tuple[Tensor, Tensor]:
-    x = column.detach().double().cpu()
+    x = exact_on_cpu(column.detach())
     low, high = float(x.min()), float(x.max())
     if low == high:  # torch.histogram would choose a wider range for a constant
         low, high = low - 0.5 * max(1e-3, abs(low) * 1e-3), high + 0.5 * max(1e-3, abs(high) * 1e-3)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .._check import whole_number
+from .._device import with_float64
 from ..nn.edge_functions import moments
 from ._cancelling import cancelling_groups
 from ._names import input_names
@@ -90,6 +91,7 @@ def importance(
         raise ValueError(f'importance: method must be "auto", "shuffle" or "gradient", got {method!r}')
     if repeats is not None:
         repeats = whole_number("importance", "repeats", repeats, 1)
+    net = with_float64(net)
     x = rows_of("importance", net, X)
     with as_evaluated(net):
         steps = walk(net, x)
@@ -99,7 +101,7 @@ def importance(
         varies = varying_columns(steps[-1].y)
         if method == "auto":
             method = "shuffle" if sum(s.layer.weight[..., 0].numel() for s in steps) <= SHUFFLED else "gradient"
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator("cpu").manual_seed(seed)
         return _Sharing(steps, varies, method, repeats, generator).result()
 
 
@@ -118,7 +120,7 @@ class _Sharing:
         self.repeats, self.generator = repeats, generator
         self.scale = Scale.of(steps[-1].y, varies)
         first = steps[0].layer
-        every = torch.arange(first.in_features) if first.kept_inputs is None else first.kept_inputs.cpu()
+        every = torch.arange(first.in_features, device="cpu") if first.kept_inputs is None else first.kept_inputs.cpu()
         self.columns, self.width = every, first.input_width
 
     def result(self) -> Importance:
@@ -167,7 +169,7 @@ class _Sharing:
             others = torch.stack([explained_shares(each, groups, self.generator)[0] for each in without])
             variance = variance + (len(others) - 1) * others.var(0, correction=0)
         total = float(whole.sum())
-        named = self.columns if number == 0 else torch.arange(step.layer.in_features)
+        named = self.columns if number == 0 else torch.arange(step.layer.in_features, device="cpu")
         found = [
             Cancelling(
                 layer=number,
@@ -212,4 +214,4 @@ class _Sharing:
 
     def _of_columns(self, values: Tensor) -> Tensor:
         """Values of the first layer's inputs as values of the columns of X."""
-        return torch.zeros(self.width, dtype=values.dtype).index_copy(0, self.columns, values.cpu())
+        return torch.zeros(self.width, dtype=values.dtype, device="cpu").index_copy(0, self.columns, values.cpu())

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .._check import real_number, whole_number
+from .._device import with_float64
 from .._scipy import scipy_special
 from ._posterior import posterior_of
 from .differentiation import points_for
@@ -139,6 +140,7 @@ def _interval(
     if not isinstance(smooth, bool):
         raise TypeError(f"{caller}: smooth must be True or False, got {smooth!r}")
     quantile = scipy_special(caller).stdtrit
+    net = with_float64(net)
     posterior = posterior_of(caller, net, X, y, smooth=smooth)
     points = points_for(caller, net, new)
     exact = points.detach().to(posterior.theta.device, torch.float64)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .._arrays import array_of, as_targets, check_finite
+from .._device import with_float64
 from ..fitting.units import base_sizes
 from ..nn import KANLinear
 from ..nn.edge_functions import panel, panel_weights, points_of_x
@@ -48,6 +49,7 @@ def bands(net: nn.Module, X: Tensor, y: Tensor, *, points: int = 101) -> list[Te
 
 def bands_for(caller: str, net: nn.Module, X: Tensor, y: Tensor, points: int) -> list[Tensor]:
     """Return `bands`; error messages name `caller`."""
+    net = with_float64(net)
     layers = one_variable(caller, net)
     sizes = [layer.out_features * panel_weights(layer).shape[1] * panel_weights(layer).shape[2] for layer in layers]
     if max(sizes) > MOST_BAND_WEIGHTS:
@@ -101,7 +103,7 @@ def _band(step: Step, behind: Tensor, residual: Tensor, grid: Tensor) -> Tensor:
         size[:, -1] = base_sizes(layer, step.x)
     functions, weight = functions / size, weight * size
     letters = "noij" if layer.basis.per_edge else "nij"
-    alive = torch.ones(weight.shape[:2], dtype=torch.bool) if layer.mask is None else layer.mask
+    alive = torch.ones(weight.shape[:2], dtype=torch.bool, device="cpu") if layer.mask is None else layer.mask
     alive = alive.to(weight.device).unsqueeze(-1).expand_as(weight).flatten()
     information = torch.zeros(int(alive.sum()), int(alive.sum()), dtype=torch.float64, device=weight.device)
     tiny = torch.finfo(torch.float64).tiny
@@ -115,7 +117,7 @@ def _band(step: Step, behind: Tensor, residual: Tensor, grid: Tensor) -> Tensor:
     root = torch.zeros(weight.numel(), len(values), dtype=torch.float64, device=weight.device)
     root[alive] = vectors * (values.clamp_min(0) + 1 / prior).rsqrt()  # Cov = root root^T
     at = _centred(layer, grid.to(step.x), step.x) / size  # [S, (O,) I, J]
-    found = torch.empty(len(grid), *weight.shape[:2], dtype=torch.float64)
+    found = torch.empty(len(grid), *weight.shape[:2], dtype=torch.float64, device="cpu")
     for o, row in enumerate(root.view(*weight.shape, -1)):  # [I, J, P]
         here = at[:, o] if layer.basis.per_edge else at  # [S, I, J]
         for i, part in enumerate(row):

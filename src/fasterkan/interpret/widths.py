@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .._arrays import array_of, check_finite
 from .._check import real_number
+from .._device import exact_on_cpu
 from ..bases import Basis, BSpline
 from ..fitting import fit as second_order
 from ..models import KAN
@@ -110,9 +111,9 @@ def auto_width(
     trials: list[Trial] = []
     for shape in tried:
         start = time.perf_counter()
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator("cpu").manual_seed(seed)
         chosen = BSpline(grid_size=5) if basis is None else basis
-        net = KAN(shape, chosen, norm="feature", base="silu", dtype=torch.float64, generator=generator)
+        net = KAN(shape, chosen, norm="feature", base="silu", device="cpu", dtype=torch.float64, generator=generator)
         net.calibrate(x[kept])
         (_quick if fit is None else fit)(net, x[kept], target[kept])
         net.eval()
@@ -150,7 +151,7 @@ def _shapes(inputs: int, outputs: int) -> list[tuple[int, ...]]:
 
 def _table(X: Any, y: Any) -> tuple[Tensor, Tensor]:
     """The rows and targets as float64 [N, I] and [N, O]."""
-    x, target = (array_of("auto_width", name, part).cpu().double() for name, part in (("X", X), ("y", y)))
+    x, target = (exact_on_cpu(array_of("auto_width", name, part)) for name, part in (("X", X), ("y", y)))
     target = target.unsqueeze(1) if target.dim() == 1 else target
     if x.dim() != 2 or target.dim() != 2 or len(x) != len(target):
         raise ValueError(f"auto_width: X {list(x.shape)} and y {list(target.shape)} must be [N, I] and [N] or [N, O]")

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..nn.computed import check_not_computed
+from ..nn.draw import uniform_
 
 NUM_FEATURES = 256
 SMALLEST_IMAGE = 16  # smallest s with (s // 2 // 2 - 2) // 2 >= 1, the size after three poolings and one edge
@@ -54,9 +55,9 @@ class ConvFeatures(nn.Module):
         for module in self.modules():
             if isinstance(module, _Conv2d | _Linear):
                 bound = module.weight[0].numel() ** -0.5
-                nn.init.uniform_(module.weight, -bound, bound, generator)
+                uniform_(module.weight, bound, generator)
                 if module.bias is not None:
-                    nn.init.uniform_(module.bias, -bound, bound, generator)
+                    uniform_(module.bias, bound, generator)
             elif isinstance(module, nn.BatchNorm2d):
                 module.reset_parameters()
         nn.init.zeros_(self.attention.gamma)

@@ -13,6 +13,7 @@ from .._check import whole_number
 from ..bases import RSWAF, Basis, basis_from_config
 from ..nn import KANConv2d
 from ..nn.base_branch import Base, base_name
+from ..nn.draw import normal_
 from ._features import _Conv2d
 from ._image_model import _ImageModel
 from ._images import as_images, check_outputs, height_width
@@ -165,7 +166,7 @@ class KANBlock(nn.Module):
         self.shortcut: nn.Conv2d | None = None
         if stride > 1 or in_channels != out_channels:
             self.shortcut = _Conv2d(in_channels, out_channels, 1, bias=False, **factory)
-            nn.init.normal_(self.shortcut.weight, std=in_channels**-0.5, generator=generator)
+            normal_(self.shortcut.weight, in_channels**-0.5, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.norm2(self.conv2(self.norm1(self.conv1(x))))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..nn.base_branch import Base, base_name, resolve_base
+from ..nn.draw import uniform_
 from .kan import KAN, check_widths
 from .pretrained import Pretrained
 
@@ -69,9 +70,9 @@ class MLP(Pretrained):
     def _draw(layer: nn.Module, generator: torch.Generator | None) -> None:
         assert isinstance(layer, nn.Linear)
         bound = 1 / math.sqrt(layer.in_features)
-        nn.init.uniform_(layer.weight, -bound, bound, generator)
+        uniform_(layer.weight, bound, generator)
         if layer.bias is not None:
-            nn.init.uniform_(layer.bias, -bound, bound, generator)
+            uniform_(layer.bias, bound, generator)
 
     @classmethod
     def like(cls, model_or_layers: KAN | Sequence[int], activation: Base = "silu", **options: Any) -> MLP:

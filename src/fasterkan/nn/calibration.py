@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -12,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from .._arrays import array_of, input_of, is_array, is_pair, parts_of
+from .._device import exact_on_cpu
 from .._torch import compiler_off
 from ..bases import Basis, Params
 from ..bases._refit import refit
@@ -65,8 +67,8 @@ class Calibratable(nn.Module):
         """
         moved = []
         for layer in _calibrated(self, "fold"):
-            norm, tensors = _norm(layer), layer.basis_tensors(torch.float64)
-            moved.append((layer, *layer.basis.fold(tensors, norm.center.double(), norm.scale.double())))
+            tensors, (center, scale) = exact_tensors(layer), _exact(_norm(layer))
+            moved.append((layer, *layer.basis.fold(tensors, center, scale)))
         check_not_shared("fold", self, {layer: layer.basis_tensors() for layer, *_ in moved})
         for layer, basis, tensors in moved:
             layer.check_functions(basis, tensors, layer.weight)
@@ -187,7 +189,10 @@ def move_norm(layer: KANLayer) -> float | None:
         assert layer.base_weight is not None
         branch = layer.edge_weights(layer.base_weight.detach().unsqueeze(2))  # [..., I, 1]
         flat = torch.cat([flat, branch.reshape(*flat.shape[:2], 1)], -1)
-        old = _WithBranch(layer.basis, layer.base, factor, shift)
+        base = layer.base
+        if isinstance(base, nn.Module):
+            base = copy.deepcopy(base).to("cpu", torch.float64)
+        old = _WithBranch(layer.basis, base, factor, shift)
         weight, error = refit(old, tensors, flat, z, layer.basis, made, new_z)
     elif followed is not None:
         weight, error = flat, 0.0
@@ -235,7 +240,7 @@ def _followed(layer: KANLayer, center: Tensor, scale: Tensor) -> dict[str, Tenso
 
 def _exact(norm: FeatureScaling) -> tuple[Tensor, Tensor]:
     """Copies of c and s in float64 on the CPU; later changes of the norm do not change them."""
-    return norm.center.to("cpu", torch.float64, copy=True), norm.scale.to("cpu", torch.float64, copy=True)
+    return exact_on_cpu(norm.center).clone(), exact_on_cpu(norm.scale).clone()
 
 
 def _norm(layer: KANLayer) -> FeatureScaling:

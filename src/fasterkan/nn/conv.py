@@ -14,6 +14,7 @@ from ..bases import RSWAF, Basis
 from ..ops import CONV_PATHS, ConvCall, ConvGeometry, choose, conv_call
 from .base_branch import Base, BaseInput
 from .calibration import Calibratable
+from .draw import normal_
 from .init import base_weight_std, draw_weights
 from .layer import KANLayer
 from .norm import Norm, start_of
@@ -107,7 +108,7 @@ class _KANConv(KANLayer, Calibratable):
         draw(self, "weight", lambda w: draw_weights(w, self.basis, fan, z, **options))
         if self.base is not None and self.base_weight is not None:
             std = share * base_weight_std(self.base, self.in_channels) * (self.in_channels / fan) ** 0.5
-            draw(self, "base_weight", lambda w: nn.init.normal_(w, std=std, generator=generator))
+            draw(self, "base_weight", lambda w: normal_(w, std, generator))
         if self.bias is not None:
             draw(self, "bias", nn.init.zeros_)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from .._device import exact_on_cpu, moved
 from ..bases import Basis, Params
 from ..bases._grid import subdivided
 from .edge_layer import EdgeLayer
@@ -118,7 +119,7 @@ def range_of_z(layer: KANLayer) -> tuple[Tensor, Tensor]:
     """Return the range of each input's functions in units of z, (low, high), each [I], on the CPU."""
     inputs, _ = layer.widths()
     low, high = layer.basis.range_of(exact_tensors(layer))
-    return low.cpu().double().expand(inputs), high.cpu().double().expand(inputs)
+    return exact_on_cpu(low).expand(inputs), exact_on_cpu(high).expand(inputs)
 
 
 def range_of_x(layer: EdgeLayer) -> tuple[Tensor, Tensor]:
@@ -134,7 +135,7 @@ def before_norm(layer: EdgeLayer, z: Tensor) -> Tensor:
     """Return the x that a feature norm maps to z [..., I], float64; with another norm, or none, return z itself."""
     if not isinstance(layer.norm, FeatureScaling):
         return z
-    center, scale = (t.detach().to(z.device, torch.float64) for t in (layer.norm.center, layer.norm.scale))
+    center, scale = (moved(t.detach(), z.device, torch.float64) for t in (layer.norm.center, layer.norm.scale))
     return z / scale + center
 
 
@@ -148,8 +149,8 @@ def points_of_x(layer: EdgeLayer, seen: Tensor | None, count: int) -> Tensor:
     """Return evenly spaced points [S, I] on the CPU, over each input's values in `seen` or else over its range."""
     if seen is None:
         return spread_over(*range_of_x(layer), count)
-    exact = seen.detach().double()
-    return spread_over(exact.amin(0).cpu(), exact.amax(0).cpu(), count)
+    values = seen.detach()
+    return spread_over(exact_on_cpu(values.amin(0)), exact_on_cpu(values.amax(0)), count)
 
 
 def basis_table(layer: EdgeLayer, count: int) -> tuple[Tensor, Tensor]:
@@ -166,7 +167,7 @@ def basis_table(layer: EdgeLayer, count: int) -> tuple[Tensor, Tensor]:
 
 def exact_tensors(layer: KANLayer) -> dict[str, Tensor]:
     """Return the basis' tensors in float64 on the CPU, without gradient."""
-    return {k: t.detach().to("cpu", torch.float64) for k, t in layer.basis_tensors().items()}
+    return {k: exact_on_cpu(t.detach()) for k, t in layer.basis_tensors().items()}
 
 
 def behind_norm(layer: EdgeLayer, x: Tensor) -> Tensor:
@@ -181,7 +182,7 @@ def behind_norm(layer: EdgeLayer, x: Tensor) -> Tensor:
         finally:
             for module, flag in training.items():
                 module.training = flag
-    return z.detach().reshape(-1, layer.in_features).to("cpu", torch.float64)
+    return exact_on_cpu(z.detach().reshape(-1, layer.in_features))
 
 
 def nodes(basis: Basis, tensors: Params, in_features: int) -> tuple[Tensor, int]:
@@ -193,7 +194,7 @@ def nodes(basis: Basis, tensors: Params, in_features: int) -> tuple[Tensor, int]
     """
     grid, sites = basis.grid_of(tensors), basis.sites(tensors)
     if grid is None:
-        ends = [end.to("cpu", torch.float64).expand(in_features) for end in basis.range_of(tensors)]
+        ends = [exact_on_cpu(end).expand(in_features) for end in basis.range_of(tensors)]
         grid = torch.stack(ends, -1)
     grid = grid.expand(in_features, -1)
     low, high = grid[:, 0], grid[:, -1]
@@ -216,7 +217,7 @@ def relative_error(old: Functions, new: Functions) -> float:
         for basis, tensors, weight, z in (old, new):
             phi = basis.evaluate(z, tensors)  # [S, I, K], or [S, O, I, K]
             phi = phi if basis.per_edge else phi.unsqueeze(1)
-            tables.append((phi, weight.detach().to("cpu", torch.float64)))
+            tables.append((phi, exact_on_cpu(weight.detach())))
         difference = size = 0.0
         for o in range(len(tables[0][1])):  # one output at a time, so that no [S, O, I] is made
             values = [(phi[:, o if phi.shape[1] > 1 else 0] * weight[o]).sum(-1) for phi, weight in tables]

@@ -14,6 +14,7 @@ from ..bases import RSWAF, Basis
 from .after import After, build_after
 from .base_branch import Base, BaseInput, named_base
 from .called import MustBeCalled
+from .draw import normal_, xavier_uniform_
 from .init import base_weight_std, draw_weights
 from .layer import KANLayer
 from .layer_spec import LayerSpec
@@ -142,10 +143,10 @@ class EdgeLayer(KANLayer):
             draw(self, "weight", lambda w: draw_weights(w, self.basis, self.in_features, z, **options))
         else:
             gain = self.xavier_gain
-            draw(self, "weight", lambda w: nn.init.xavier_uniform_(w.flatten(1), gain, generator))
+            draw(self, "weight", lambda w: xavier_uniform_(w.flatten(1), gain, generator))
         if self.base is not None and self.base_weight is not None:
             std = share * base_weight_std(self.base, self.in_features)
-            draw(self, "base_weight", lambda w: nn.init.normal_(w, std=std, generator=generator))
+            draw(self, "base_weight", lambda w: normal_(w, std, generator))
         if self.bias is not None:
             draw(self, "bias", nn.init.zeros_)
         self.set_mask(self.mask)

@@ -71,7 +71,8 @@ class GridCare(nn.Module):
         for layer in pending:
             tensors = layer.basis_tensors()
             if (grid := layer.basis.grid_of(tensors)) is None:
-                layer.basis.grid_to(tensors, torch.empty(layer.in_features, 0))  # raises an error that names the family
+                nothing = torch.empty(layer.in_features, 0, device="cpu")
+                layer.basis.grid_to(tensors, nothing)  # raises an error that names the family
             elif not torch.isfinite(grid).all():
                 raise ValueError("update_grid: the present grid holds NaN or infinity; it cannot be moved")
         errors = []

@@ -10,7 +10,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from .._device import exact_on_cpu
 from ..bases import RSWAF, Basis
+from .draw import normal_
 
 _NODES = 2001
 _STARTING = 8
@@ -108,12 +110,12 @@ def draw_weights(
     std = share * weight_std(basis, in_features, z)
     start = starting_functions(basis)
     if start is None:
-        nn.init.normal_(weight, std=std, generator=generator)
+        normal_(weight, std, generator)
         return
     with torch.no_grad():
         view = weight.movedim(dim, -1)
         drawn = torch.empty(*view.shape[:-1], start.shape[-1], device=weight.device, dtype=weight.dtype)
-        nn.init.normal_(drawn, std=std, generator=generator)
+        normal_(drawn, std, generator)
         view.copy_(drawn @ start.T.to(weight.device, weight.dtype))
 
 
@@ -147,5 +149,5 @@ def base_weight_std(base: Callable[[Tensor], Tensor], in_features: int) -> float
     x = nodes.float() if own is None else nodes.to(own.device, own.dtype)
     with torch.no_grad():
         y = base(x.unsqueeze(-1).expand(-1, in_features))  # [S, I]
-        moment = 0.0 if y.is_meta else float(weights @ y.cpu().double().square().mean(-1))
+        moment = 0.0 if y.is_meta else float(weights @ exact_on_cpu(y).square().mean(-1))
     return (in_features * moment) ** -0.5 if moment > 0 and math.isfinite(moment) else in_features**-0.5

@@ -6,6 +6,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from .._device import exact_device, exact_on_cpu
+
 
 class FeatureStatistics:
     """Count, mean, sum of squared deviations, minimum and maximum of each of I features.
@@ -60,7 +62,7 @@ class FeatureStatistics:
             self._empty += 1
             return
         rows = x.detach().reshape(-1, self.in_features)
-        rows = rows.cpu() if rows.device.type == "mps" else rows  # MPS has no float64
+        rows = rows.to(exact_device(rows.device))
         self._move_to(rows.device)
         low, high = rows.aminmax(dim=0)
         finite = (torch.isfinite(low) & torch.isfinite(high)).all()
@@ -110,7 +112,7 @@ class FeatureStatistics:
             dtype: dtype in which s must be finite and not 0. A feature that is too narrow or too wide for it counts as
                 constant.
         """
-        low, high = (torch.as_tensor(end, dtype=torch.float64, device="cpu").detach() for end in target)
+        low, high = (exact_on_cpu(end.detach()) if isinstance(end, Tensor) else end for end in target)
         count, mean, m2, minimum, maximum = self._state.cpu()
         if mode == "range":
             middle = minimum / 2 + maximum / 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .._device import exact_on_cpu
 from .computed import check_plain, check_readable
 from .edge_functions import OUTSIDE, before_norm, behind_norm, exact_tensors, nodes, relative_error
 from .edge_layer import EdgeLayer
@@ -85,7 +86,7 @@ def _scaled(layer: EdgeLayer, x: Tensor) -> Tensor:
     norm = layer.norm
     if not isinstance(norm, FeatureScaling):
         return x
-    return (x - norm.center.to("cpu", torch.float64)) * norm.scale.to("cpu", torch.float64)
+    return (x - exact_on_cpu(norm.center)) * exact_on_cpu(norm.scale)
 
 
 def _check(layer: EdgeLayer, other: EdgeLayer) -> None:

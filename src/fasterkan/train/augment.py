@@ -58,7 +58,7 @@ class Augmentation:
         """
         height, width = images.shape[-2:]
         nodes = (2, max(2, round(height / _NODE) + 1), max(2, round(width / _NODE) + 1))
-        moves = (torch.rand(len(images), *nodes, generator=generator) * 2 - 1) * self.elastic
+        moves = _signed(generator, len(images), *nodes) * self.elastic
         return F.interpolate(moves.to(images), (height, width), mode="bicubic", align_corners=True)
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
@@ -67,7 +67,7 @@ class Augmentation:
         With rotation a, scale factors e and f, shear h and shift t, the pixel (x, y) of the new image comes from the
         point (e (x cos a - y sin a) + h y + t_x, f (x sin a + y cos a) + t_y) of the old image.
         """
-        a, e, f, h, across, down = (torch.rand(6, count, generator=generator) * 2 - 1).unbind()
+        a, e, f, h, across, down = _signed(generator, 6, count).unbind()
         a = a * (self.rotate * math.pi / 180)
         e, f, h = (e * self.scale).exp(), (f * self.scale).exp(), h * self.shear
         x = torch.stack((e * a.cos(), h - e * a.sin(), across * self.shift), -1)
@@ -99,6 +99,11 @@ def warp(images: Tensor, matrices: Tensor, bends: Tensor | None = None) -> Tenso
     if images.dim() == 4:
         return F.grid_sample(images, grid, align_corners=False)
     return F.grid_sample(images.unsqueeze(1), grid, align_corners=False).squeeze(1)
+
+
+def _signed(generator: torch.Generator, *shape: int) -> Tensor:
+    """Numbers drawn from U(-1, 1), on the generator's device."""
+    return torch.rand(shape, generator=generator, dtype=torch.float32, device=generator.device) * 2 - 1
 
 
 def _axis(size: int, like: Tensor) -> Tensor:

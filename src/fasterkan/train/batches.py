@@ -39,7 +39,7 @@ class Batches:
         self.batch_size = min(batch_size, len(data))
         self.augmentation = augmentation
         self.images, self.labels = data.images.to(device), data.labels.to(device)
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator("cpu").manual_seed(seed)
         self._begun = self.generator.get_state()
 
     def __len__(self) -> int:
@@ -75,7 +75,7 @@ class Batches:
         if first == 0:
             self._begun = now
         self.generator.set_state(self._begun)
-        order = torch.randperm(len(self.labels), generator=self.generator)
+        order = torch.randperm(len(self.labels), generator=self.generator, device="cpu")
         if first > 0:
             self.generator.set_state(now)
         return order

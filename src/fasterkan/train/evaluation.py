@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .._device import exact_on_cpu
 from ..data import ImageDataset
 
 
@@ -55,11 +56,11 @@ def evaluate(model: nn.Module, data: ImageDataset, *, batch_size: int = 1000) ->
     """
     if len(data) == 0:
         raise ValueError(f"evaluate: {data!r} has no image")
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    like = next(model.parameters(), torch.empty(0, dtype=torch.float32, device="cpu"))
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        logits = [_logits(model, images, device) for images in data.images.split(batch_size)]
+        logits = [_logits(model, images, like) for images in data.images.split(batch_size)]
     finally:
         for module, training in modes:
             module.training = training
@@ -75,5 +76,5 @@ def evaluate(model: nn.Module, data: ImageDataset, *, batch_size: int = 1000) ->
     )
 
 
-def _logits(model: nn.Module, images: Tensor, device: torch.device) -> Tensor:
-    return model(images.to(device).flatten(1).to(torch.float32).div_(255)).double().cpu()
+def _logits(model: nn.Module, images: Tensor, like: Tensor) -> Tensor:
+    return exact_on_cpu(model(images.to(like.device).flatten(1).to(torch.float32).div_(255).to(like.dtype)))

@@ -44,7 +44,7 @@ def build_model(config: TrainConfig, image: Sequence[int] = (28, 28)) -> Pretrai
     Raises:
         TypeError, ValueError: the model does not accept an argument, or has no input norm to freeze.
     """
-    settings: dict[str, Any] = {**config.arguments(), "generator": torch.Generator().manual_seed(config.seed)}
+    settings: dict[str, Any] = {**config.arguments(), "generator": torch.Generator("cpu").manual_seed(config.seed)}
     if config.basis is not None:
         settings["basis"] = config.chosen_basis()
     if what_it_takes(config.model).images:

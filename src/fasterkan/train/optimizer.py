@@ -35,6 +35,7 @@ class Stepper:
         self.config, self.steps, self.device = config, steps, device
         self.step, self.lr = 0, 0.0
         self.model = model
+        self._dtype = next(model.parameters()).dtype
         self._least = least_images(model)
         self.optimizers = _optimizers(model, config, device)
         self._groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
@@ -46,7 +47,7 @@ class Stepper:
         """Return the mean cross-entropy of a batch, with label smoothing, in float32 or higher precision."""
         dtype = _DTYPES[self.config.precision]
         with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
-            logits = self.model(x)
+            logits = self.model(x.to(self._dtype))
         wide = torch.promote_types(logits.dtype, torch.float32)
         return F.cross_entropy(logits.to(wide), labels, label_smoothing=self.config.label_smoothing)
 

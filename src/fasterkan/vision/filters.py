@@ -14,7 +14,7 @@ def blur(image: Tensor, sigma: float) -> Tensor:
     radius = math.ceil(3 * sigma)
     if sigma < 0.2:
         return image
-    at = torch.arange(-radius, radius + 1, dtype=image.dtype)
+    at = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
     weight = torch.exp(-0.5 * (at / sigma) ** 2)
     weight = weight / weight.sum()
     x = image[None, None]

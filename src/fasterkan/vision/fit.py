@@ -82,11 +82,11 @@ def _into_box(ink: Tensor, box: int) -> Tensor:
 
 def _centred(small: Tensor) -> Tensor:
     """The box in 28 x 28, shifted by whole pixels so that its centre of mass is within half a pixel of pixel 14."""
-    out = torch.zeros(SIDE, SIDE)
+    out = torch.zeros(SIDE, SIDE, dtype=small.dtype, device=small.device)
     corner = []
     for axis, length in enumerate(small.shape):
         along = small.sum(1 - axis)
-        centre = float((along * (torch.arange(length) + 0.5)).sum() / along.sum())
+        centre = float((along * (torch.arange(length, device=small.device) + 0.5)).sum() / along.sum())
         corner.append(min(max(0, round(_MIDDLE - centre)), SIDE - length))
     top, left = corner
     out[top : top + small.shape[0], left : left + small.shape[1]] = small

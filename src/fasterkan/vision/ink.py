@@ -90,8 +90,8 @@ def _smooth_fit(image: Tensor) -> Tensor:
     """
     height, width = image.shape
     y, x = torch.meshgrid(
-        torch.linspace(-1, 1, height, dtype=torch.float64),
-        torch.linspace(-1, 1, width, dtype=torch.float64),
+        torch.linspace(-1, 1, height, dtype=torch.float64, device=image.device),
+        torch.linspace(-1, 1, width, dtype=torch.float64, device=image.device),
         indexing="ij",
     )
     terms = torch.stack([torch.ones_like(x), x, y, x * x, x * y, y * y], -1).flatten(0, 1)  # [H * W, 6]
@@ -102,7 +102,7 @@ def _smooth_fit(image: Tensor) -> Tensor:
         weight = 1 / (far + far.median() + 1e-3) ** 2
         moment = (terms * weight[:, None]).T @ terms
         # For a picture of one row y is constant, and the sum would be singular.
-        moment += 1e-6 * moment.diagonal().max() * torch.eye(6, dtype=torch.float64)
+        moment += 1e-6 * moment.diagonal().max() * torch.eye(6, dtype=torch.float64, device=image.device)
         fit = terms @ torch.linalg.solve(moment, (terms * weight[:, None]).T @ values)
     if fit.min() < values.min() - _STRAY or fit.max() > values.max() + _STRAY:
         return torch.cat([image[0], image[-1], image[:, 0], image[:, -1]]).median().expand_as(image)

@@ -20,7 +20,7 @@ def most_important(net: nn.Module, worth: Importance | None, most: int) -> tuple
     """
     layers = layers_of("plot.network", net)
     alive = [
-        torch.ones(layer.weight.shape[:2], dtype=torch.bool) if layer.mask is None else layer.mask.cpu()
+        torch.ones(layer.weight.shape[:2], dtype=torch.bool, device="cpu") if layer.mask is None else layer.mask.cpu()
         for layer in layers
     ]
     count = sum(int(mask.sum()) for mask in alive)
@@ -33,7 +33,7 @@ def most_important(net: nn.Module, worth: Importance | None, most: int) -> tuple
         values = [*worth.nodes, outputs]
         widths = [width] * len(layers) + [len(outputs) if len(outputs) <= every else width]
         best = [
-            torch.zeros(len(v), dtype=torch.bool).index_fill(0, v.topk(min(w, len(v))).indices, True)
+            torch.zeros(len(v), dtype=torch.bool, device=v.device).index_fill(0, v.topk(min(w, len(v))).indices, True)
             for v, w in zip(values, widths, strict=True)
         ]
         return [mask & after.unsqueeze(1) & before for mask, before, after in zip(alive, best, best[1:], strict=False)]

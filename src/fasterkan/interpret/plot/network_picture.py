@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..._check import whole_number
+from ..._device import with_float64
 from .._names import column_names, input_names, output_names
 from .._walk import one_variable, rows_of
 from ..edge import Edge
@@ -63,6 +64,7 @@ def network(
         9
     """
     max_edges = whole_number("plot.network", "max_edges", max_edges, 1)
+    net = with_float64(net)
     layers = one_variable("plot.network", net)
     x = rows_of("plot.network", net, X)
     left = column_names("plot.network", inputs, input_names(layers[0]))
@@ -154,7 +156,7 @@ def _draw_edge(axes: Axes, layout: Layout, edge: Edge, strength: float) -> None:
 
 def curve_in_box(edge: Edge) -> tuple[Tensor, Tensor]:
     """Return the edge's curve with both coordinates scaled to -1/2 ... 1/2; a constant lies in the middle."""
-    across = torch.linspace(-0.5, 0.5, len(edge.points), dtype=torch.float64)
+    across = torch.linspace(-0.5, 0.5, len(edge.points), dtype=torch.float64, device="cpu")
     low, high = edge.values.min(), edge.values.max()
     spread = high - low
     if float(spread) <= 1e-9 * float((edge.values + edge.mean).abs().max()):

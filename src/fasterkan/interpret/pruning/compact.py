@@ -17,9 +17,9 @@ from .masks import Masked, full_masks
 def with_biases(net: KAN) -> KAN:
     """Return a copy as a KAN, with a bias in each layer, in evaluation mode."""
     layers = net.kan_layers()
-    whole = [torch.ones(layer.in_features, dtype=torch.bool) for layer in layers]
-    unused = [torch.zeros(layer.in_features) for layer in layers]
-    return _rebuilt(net, [*whole, torch.ones(layers[-1].out_features, dtype=torch.bool)], unused)
+    whole = [torch.ones(layer.in_features, dtype=torch.bool, device="cpu") for layer in layers]
+    unused = [torch.zeros(layer.in_features, device="cpu") for layer in layers]
+    return _rebuilt(net, [*whole, torch.ones(layers[-1].out_features, dtype=torch.bool, device="cpu")], unused)
 
 
 @torch.no_grad()
@@ -37,7 +37,7 @@ def compact(masked: Masked, x: Tensor) -> KAN:
     with as_evaluated(net):
         steps = walk(net, masked.fixed(x))
         constants = [net.kan_layers()[0].selected(masked.columns), *(step.y[0] for step in steps[:-1])]
-    return _rebuilt(net, [*kept, torch.ones(masks[-1].shape[0], dtype=torch.bool)], constants)
+    return _rebuilt(net, [*kept, torch.ones(masks[-1].shape[0], dtype=torch.bool, device="cpu")], constants)
 
 
 def _rebuilt(net: KAN, kept: list[Tensor], constants: list[Tensor]) -> KAN:
@@ -59,7 +59,7 @@ def _rebuilt(net: KAN, kept: list[Tensor], constants: list[Tensor]) -> KAN:
         for number, (layer, before, after) in enumerate(zip(layers, kept[:-1], kept[1:], strict=True))
     ]
     like = layers[0].weight
-    drawn = torch.Generator(like.device)  # the drawn weights are replaced; torch's random state must not change
+    drawn = torch.Generator("cpu")  # the drawn weights are replaced; torch's random state must not change
     made = KAN.from_specs(specs, device=like.device, dtype=like.dtype, generator=drawn)
     for new, old, before, after, fixed in zip(made.kan_layers(), layers, kept[:-1], kept[1:], constants, strict=True):
         _copy_layer(new, old, after.to(like.device), before.to(like.device), fixed.to(like.device))
@@ -68,7 +68,7 @@ def _rebuilt(net: KAN, kept: list[Tensor], constants: list[Tensor]) -> KAN:
 
 def _kept_columns(layer: KANLinear, alive: Tensor) -> tuple[int, ...] | None:
     """The columns of x that a layer with these inputs takes; None means all."""
-    columns = torch.arange(layer.in_features) if layer.kept_inputs is None else layer.kept_inputs.cpu()
+    columns = torch.arange(layer.in_features, device="cpu") if layer.kept_inputs is None else layer.kept_inputs.cpu()
     return None if len(columns) == layer.input_width and bool(alive.all()) else tuple(columns[alive].tolist())
 
 

@@ -52,7 +52,7 @@ def criterion_of(loss: Loss, delta: float | None, y: Tensor) -> Criterion:
         inside = (y.double() - y.double().mean(0)) / squared.size
         return dataclasses.replace(squared, delta=spread(inside) / 10 * torch.ones_like(squared.size))
     if callable(loss):
-        return lambda outputs, y: torch.as_tensor(loss(outputs, y)).reshape(1)
+        return lambda outputs, y: torch.as_tensor(loss(outputs, y), device=outputs.device).reshape(1)
     if loss == "logistic":
         return logistic
     return wrong if loss == "error" else cross_entropy
@@ -131,6 +131,6 @@ def allowance(tolerance: float, before: Tensor, best: Tensor, criterion: Criteri
 
 def hold_out(rows: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
     """Return the indices of the kept and of the held-out rows, drawn with a seed; at least one of each."""
-    order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(rows, generator=torch.Generator("cpu").manual_seed(seed), device="cpu")
     count = min(rows - 1, max(1, round(share * rows)))
     return order[count:], order[:count]

@@ -65,7 +65,7 @@ def _like(net: KAN, number: int) -> KAN:
     spec = dataclasses.replace(
         first.spec, out_features=second.out_features, bias=True, mask=False, output_names=second.output_names
     )
-    drawn = torch.Generator(like.device)  # the drawn weights are replaced; torch's random state must not change
+    drawn = torch.Generator("cpu")  # the drawn weights are replaced; torch's random state must not change
     layer = KANLinear.from_spec(spec, device=like.device, dtype=like.dtype, generator=drawn).eval()
     layer.norm, layer.base, layer.base_norm, layer.path = first.norm, first.base, first.base_norm, first.path
     layer.set_functions(first.basis, first.basis_tensors(), torch.zeros_like(layer.weight))

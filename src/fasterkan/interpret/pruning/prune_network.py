@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..._check import real_number, whole_number
+from ..._device import with_float64
 from ...models import KAN
 from ...nn.computed import check_not_computed
 from .._walk import as_evaluated, layers_of, rows_of
@@ -118,7 +119,8 @@ def prune(
             raise ValueError(f"prune: {name} must be within 0 ... 1, got {number}")
     rounds = whole_number("prune", "rounds", rounds, 1)
     check_loss("prune", loss, delta)
-    small = with_biases(net)
+    home = next(net.parameters()).device
+    small = with_biases(with_float64(net))
     train = _table(small, X, y, loss)
     seen = validation is None and is_of_numbers(loss, train[1])
     share = 0.25 if validation is None else validation
@@ -142,7 +144,7 @@ def prune(
         if refit is not None:
             ratio = keep ** (1 / rounds) if keep else _RATIO
             goal = max(least, math.floor(ratio * size_of(small).edges))
-            forced = _refitted(search, smaller, goal, refit)
+            forced = _refitted(search, smaller, goal, refit, home)
             if forced is None:
                 small = smaller
                 break
@@ -151,12 +153,13 @@ def prune(
         small = smaller
         if not changed or size_of(small).edges <= least:
             break
+    after, loss_after = size_of(small), float(search.loss_of(small).mean())
     return PruneReport(
-        net=small,
+        net=small.to(home),
         before=size_of(net),
-        after=size_of(small),
+        after=after,
         loss_before=float(before.mean()),
-        loss_after=float(search.loss_of(small).mean()),
+        loss_after=loss_after,
         loss_allowed=float((before + search.rise).mean()),
         removed_inputs=tuple(sorted(set(columns_of(net)) - set(columns_of(small)))),
         widths_before=tuple(net.layers_hidden),
@@ -165,12 +168,12 @@ def prune(
     )
 
 
-def _refitted(search: PruningSearch, net: KAN, goal: int, refit: Refit) -> KAN | None:
+def _refitted(search: PruningSearch, net: KAN, goal: int, refit: Refit, home: torch.device) -> KAN | None:
     """The network reduced to `goal` edges and refitted, first with whole nodes; None if its loss stays too high."""
     for whole in (True, False):
         if forced := search.forced(net, goal, whole=whole):
-            refit(forced)
-            forced.eval()
+            refit(forced.to(home))
+            forced = with_float64(forced).eval()
             if search.allows(forced):
                 return forced
     return None

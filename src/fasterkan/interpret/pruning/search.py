@@ -170,11 +170,11 @@ def _parts(net: KAN, worth: Importance | None, masks: Masks, kind: str) -> list[
     found = []
     for layer, mask in enumerate(masks):
         if kind == "edges":
-            scores = torch.zeros(mask.shape) if worth is None else worth.edges[layer]
+            scores = torch.zeros(mask.shape, device="cpu") if worth is None else worth.edges[layer]
             places = zip(scores[mask.cpu()].tolist(), mask.nonzero().tolist(), strict=True)
             found += [Part(score, layer, (i,), o) for score, (o, i) in places]
         elif (layer == 0) == (kind == "inputs"):
-            scores = torch.zeros(mask.shape[1]) if worth is None else worth.nodes[layer]
+            scores = torch.zeros(mask.shape[1], device="cpu") if worth is None else worth.nodes[layer]
             left = set(mask.any(0).nonzero().flatten().tolist())
             for group in [] if worth is None else _cancelling(net, worth, layer):
                 if left.issuperset(group):

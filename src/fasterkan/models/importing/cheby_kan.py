@@ -43,7 +43,7 @@ def import_cheby_kan(path: Path) -> KAN:
         weight = file.take(name, widths[-1] if widths else None, None, functions)
         inputs, outputs, functions = weight.shape
         orders = f"{name.removesuffix(_COEFFICIENTS)}arange"
-        if orders in file and not torch.equal(file.state[orders].long(), torch.arange(functions)):
+        if orders in file and not torch.equal(file.state[orders].long(), torch.arange(functions, device="cpu")):
             raise file.error(f"holds {orders} = {file.state[orders].tolist()}, expected 0 .. {functions - 1}")
         file.ignore(orders)
         state[f"layers.{n}.weight"] = weight.transpose(0, 1).contiguous()

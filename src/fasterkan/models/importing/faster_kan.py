@@ -147,7 +147,7 @@ def _kan_layers(
             f"{ours}.norm.weight": gain,
             f"{ours}.norm.bias": file.take(f"{theirs}.layernorm.bias", len(gain)),
             f"{ours}.grid": grid,
-            f"{ours}.inv_denominator": torch.full((1,), inverse, dtype=gain.dtype),
+            f"{ours}.inv_denominator": torch.full((1,), inverse, dtype=gain.dtype, device=gain.device),
             f"{ours}.weight": weight.view(len(weight), len(gain), len(grid)),
         }
         grids.append(grid)

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from ...bases import Basis
+from ...nn import draw
 from ...nn.base_branch import Base
 
 
 def uniform_(tensor: Tensor | None, bound: float, generator: torch.Generator | None) -> None:
     """Fill with U(-bound, bound); None is ignored."""
     if tensor is not None:
-        nn.init.uniform_(tensor, -bound, bound, generator)
+        draw.uniform_(tensor, bound, generator)
 
 
 def like_linear_(weight: Tensor | None, bias: Tensor | None, fan_in: int, generator: torch.Generator | None) -> None:
@@ -42,8 +43,9 @@ def interpolated_noise(
     at = torch.linspace(*basis.grid_range, points, dtype=torch.float64, device="cpu")
     tensors = basis.init(1, 1, "cpu", torch.float64)
     table = basis.evaluate(at.unsqueeze(-1), tensors).squeeze(-2)  # [points, K]
-    device = None if generator is None else generator.device
-    noise = (torch.rand(points, *edges, generator=generator, device=device).to(table) - 0.5) * scale
+    device = torch.device("cpu") if generator is None else generator.device
+    noise = torch.rand(points, *edges, generator=generator, dtype=torch.float32, device=device)
+    noise = (noise.cpu().to(table.dtype) - 0.5) * scale
     return torch.einsum("kp,poi->oik", torch.linalg.pinv(table), noise)
 
 

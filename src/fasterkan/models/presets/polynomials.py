@@ -11,6 +11,7 @@ from torch import nn
 from ...bases import Chebyshev, Legendre
 from ...nn import LayerNorm
 from ...nn.base_branch import Base, base_name
+from ...nn.draw import normal_
 from ..kan import KAN, check_widths
 from ._draw import activation, uniform_
 
@@ -105,5 +106,5 @@ def ChebyKAN(  # noqa: N802
         generator=generator,
     )
     for layer in net.kan_layers():
-        nn.init.normal_(layer.weight, std=1 / layer.weight[0].numel(), generator=generator)
+        normal_(layer.weight, 1 / layer.weight[0].numel(), generator)
     return net

@@ -11,6 +11,7 @@ from ..._check import positive_number
 from ...bases import Gaussian
 from ...nn import LayerNorm
 from ...nn.base_branch import Base
+from ...nn.draw import normal_
 from ..kan import KAN
 from ._draw import activation, like_linear_
 
@@ -117,5 +118,5 @@ def RBFKAN(  # noqa: N802
 
 def _start(net: KAN, scale: float, generator: torch.Generator | None) -> None:
     for layer in net.kan_layers():
-        nn.init.normal_(layer.weight, std=scale, generator=generator)
+        normal_(layer.weight, scale, generator)
         like_linear_(layer.base_weight, layer.bias, layer.in_features, generator)

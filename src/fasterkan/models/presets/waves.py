@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 from ...bases import Fourier, Wavelet
 from ...bases.wavelet import Kind
+from ...nn.draw import normal_
 from ..kan import KAN
 from ._draw import like_linear_
 
@@ -96,7 +96,7 @@ def FourierKAN(  # noqa: N802
         generator=generator,
     )
     for layer in net.kan_layers():
-        nn.init.normal_(layer.weight, std=1 / math.sqrt(layer.in_features), generator=generator)
+        normal_(layer.weight, 1 / math.sqrt(layer.in_features), generator)
         frequency = torch.arange(1, gridsize + 1, device=layer.weight.device, dtype=layer.weight.dtype)
         each = frequency.square() if smooth_initialization else torch.full_like(frequency, math.sqrt(gridsize))
         with torch.no_grad():
