@@ -19,7 +19,9 @@ from fasterkan import _device
 from .device_cases import CASES, NOT_COMPUTING, data_device, differences, leaves, modules, names, rows
 
 ROOT = Path(__file__).parent.parent
-SOURCES = sorted((ROOT / "src").glob("**/*.py"))
+PACKAGE = ROOT / "src" / "fasterkan"
+SOURCES = [path for path in sorted(PACKAGE.glob("**/*.py")) if path.relative_to(PACKAGE).parts[0] != "testing"]
+"""All but the suites for users' own bases, whose tensors go where their users want them, to the default device."""
 
 FACTORIES = frozenset(
     [
@@ -50,9 +52,6 @@ FACTORIES = frozenset(
 )
 """Functions of torch whose device is the default one if it is not given; `from_numpy` and `frombuffer` have none."""
 
-ON_THE_DEFAULT_DEVICE = frozenset({"testing"})
-"""Parts of the package that make tensors on the default device on purpose: users' tests run where users want them."""
-
 
 def test_every_name_has_a_case() -> None:
     assert names() | NOT_COMPUTING == set(fk.__all__) | {"train", "data"}
@@ -76,8 +75,6 @@ def names_its_device(call: ast.Call) -> bool:
 
 @pytest.mark.parametrize("source", SOURCES, ids=[str(path.relative_to(ROOT / "src")) for path in SOURCES])
 def test_every_new_tensor_names_its_device(source: Path) -> None:
-    if source.relative_to(ROOT / "src" / "fasterkan").parts[0] in ON_THE_DEFAULT_DEVICE:
-        pytest.skip("on the default device on purpose")
     silent = [
         f"line {call.lineno}: {ast.unparse(call)}" for call in factory_calls(source) if not names_its_device(call)
     ]

@@ -94,7 +94,7 @@ def test_training_on_natural_units_is_that_on_the_standardised_table() -> None:
             loss.backward()
             optimizer.step()
         losses.append(loss.item())
-    assert losses[1] == pytest.approx(losses[0], rel=1e-3) and losses[0] < 0.05
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3) and losses[0] < 0.25 * float(y.var())
 
 
 def test_the_first_batch_of_training_sets_the_constants() -> None:
