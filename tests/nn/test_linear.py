@@ -216,13 +216,6 @@ def test_repr_tells_the_layer() -> None:
     assert isinstance(fk.KANLinear(6, 4, norm="feature").norm, FeatureScaling)
 
 
-def test_widths_and_basis_may_be_named_and_the_rest_must_be() -> None:
-    layer = fk.KANLinear(in_features=6, out_features=4, basis=fk.Hat(5), norm="rms")
-    assert keys(layer)["weight"] == (4, 6, 5)
-    with pytest.raises(TypeError, match="positional argument"):
-        fk.KANLinear(6, 4, fk.Hat(5), "rms")
-
-
 def test_a_basis_that_names_a_tensor_like_an_attribute_is_refused() -> None:
     class Clash(fk.RSWAF):
         def init(self, *args, **kwargs):
