@@ -165,10 +165,10 @@ def test_units_do_not_matter():
         torch.testing.assert_close(one / 1e12, other, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("rank", [0, 1, 4, 10])
+@pytest.mark.parametrize("rank", [1, 4, 7])
 def test_directions_without_data_count_nothing(rank):
     """With data in `rank` of ten directions, a weak smoothness leaves just these to the data."""
-    data, other = torch.randn(10, rank, dtype=torch.float64), torch.randn(10, 10, dtype=torch.float64)
+    data, other = torch.randn(10, rank, dtype=torch.float64), torch.randn(10, 30, dtype=torch.float64)
     slope = torch.zeros(10, dtype=torch.float64)
     path = _Path(data @ data.t(), other @ other.t(), slope, slope)
     assert path.determined(1e-13) == pytest.approx(rank, abs=1e-6)
