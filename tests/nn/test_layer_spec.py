@@ -64,7 +64,7 @@ def test_the_description_may_be_named_and_the_rest_must_be() -> None:
     spec = fk.LayerSpec(in_features=3, out_features=2, basis=fk.Hat(4))
     assert fk.KANLinear.from_spec(spec=spec).spec == spec
     with pytest.raises(TypeError, match="positional argument"):
-        fk.KANLinear.from_spec(spec, "cpu")  # type: ignore[misc]
+        fk.KANLinear.from_spec(spec, "cpu")
 
 
 def test_what_has_its_default_is_left_out() -> None:

@@ -43,7 +43,7 @@ def test_hidden_nodes_that_cancel_go_together(rows):
 
 @pytest.mark.parametrize("base", [None, "silu"], ids=["", "base"])
 def test_losses_on_training_rows_are_final_prediction_errors(rows, base):
-    """Akaike's: the mean square / the variance of y * (1 + 2 P / N); each of 12 edges has 6 weights, or 7 with a base."""
+    """Akaike's: mean square / variance of y * (1 + 2 P / N); each of 12 edges has 6 weights, or 7 with a base."""
     net = fk.KAN([3, 3, 1], fk.Legendre(5), norm=None, base=base, dtype=torch.float64)
     y = net(rows).detach() + 0.1 * torch.randn(300, 1, dtype=torch.float64)
     report = fk.prune(net, rows, y, inputs=False, nodes=False, edges=False, layers=False)
