@@ -104,6 +104,10 @@ def test_infinite_inputs_give_zero_and_zero_gradients(exponent: float) -> None:
     assert all(torch.equal(g, torch.zeros_like(g)) for g in (dz, *found.values()))
 
 
+def test_default_centres() -> None:
+    torch.testing.assert_close(RSWAF().init(1, 1)["grid"], torch.linspace(-1.2, 1.2, 8), rtol=0, atol=1e-6)
+
+
 def test_auto_width_is_best_conditioned_spacing() -> None:
     basis = RSWAF(num_grids=8, grid_range=(-1.2, 1.2))
     assert basis.init(3, 2)["inv_denominator"].item() == pytest.approx(1 / (1.2 * 2.4 / 7))

@@ -11,6 +11,7 @@ import scipy.stats
 import torch
 
 import fasterkan as fk
+from fasterkan.interpret._posterior import _Path
 from fasterkan.nn.edge_functions import panel
 
 from ..seeds import seed_of
@@ -162,6 +163,23 @@ def test_units_do_not_matter():
     found = fk.predict_interval(net, x, 1e12 * y, x[:5])
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one / 1e12, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("rank", [1, 4, 7])
+def test_directions_without_data_count_nothing(rank):
+    """With data in `rank` of ten directions, a weak smoothness leaves just these to the data."""
+    data, other = torch.randn(10, rank, dtype=torch.float64), torch.randn(10, 30, dtype=torch.float64)
+    slope = torch.zeros(10, dtype=torch.float64)
+    path = _Path(data @ data.t(), other @ other.t(), slope, slope)
+    assert path.determined(1e-13) == pytest.approx(rank, abs=1e-6)
+
+
+@pytest.mark.parametrize("order", [0, -1])
+def test_values_are_no_derivatives(order):
+    x, y = table(30, 1)
+    net = fk.KAN([1, 1], fk.Monomial(2), norm=None, dtype=torch.float64)
+    with pytest.raises(ValueError, match=f"derivative_interval: order must be at least 1, got {order}"):
+        fk.derivative_interval(net, x, y, x[:4], order=order)
 
 
 def test_arrays_lists_and_single_points():

@@ -54,6 +54,8 @@ def test_every_edge_has_its_curve_in_a_box_on_its_line(net, rows):
         assert (start.get_xdata()[0], start.get_ydata()[0]) == (at[0].get_xdata()[0], at[0].get_ydata()[0])
         assert (end.get_xdata()[1], end.get_ydata()[1]) == (at[1].get_xdata()[0], at[1].get_ydata()[0])
         assert start.get_ydata()[1] == end.get_ydata()[0] == pytest.approx((frame.y0 + frame.y1) / 2)
+        assert at[0].get_xdata()[0] < start.get_xdata()[1] <= frame.x0
+        assert frame.x1 <= end.get_xdata()[0] < at[1].get_xdata()[0]
 
 
 def test_opacity_follows_importance(net, rows):
@@ -100,6 +102,22 @@ def test_nodes_that_would_leave_the_picture_are_pushed_up_to_its_edge():
     assert [a - b for a, b in pairwise(heights)] == pytest.approx([NODE_GAP, NODE_GAP])
     _near(places, here, {0: 2.5, 1: 1.5, 2: 0.5}, x=1.0, height=3.0)
     assert [places[node][1] for node in here] == [2.5, 1.5, 0.5], "they stay beside their boxes where there is room"
+
+
+def test_a_node_is_beside_the_middle_of_its_boxes():
+    edges = fk.edges(fk.KAN([4, 1, 3], norm=None), torch.rand(50, 4))
+    layout = lay_out(edges, [], 2)
+    first = [y for (layer, _, _), (_, y) in layout.boxes.items() if layer == 0]
+    assert layout.nodes[1, 0][1] == pytest.approx(sum(first) / 4)
+    for output in range(3):
+        assert layout.nodes[2, output][1] == pytest.approx(layout.boxes[1, 0, output][1])
+
+
+def test_one_edge_of_each_layer_is_drawn_in_any_case():
+    net = fk.KAN([2, 3, 2], norm=None, dtype=torch.float64)
+    figure = fk.plot.network(net, torch.rand(50, 2, dtype=torch.float64), max_edges=1)
+    assert sorted(name[0] for name in by_gid(figure, "curve")) == ["0", "1"]
+    assert texts(figure)[-1] == "2 of 12 edges: those between the 1 most important nodes of each layer"
 
 
 def test_wide_networks_show_the_most_important_and_say_so():

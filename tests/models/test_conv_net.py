@@ -108,6 +108,14 @@ def test_every_parameter_learns_and_the_loss_falls() -> None:
     assert [k for k, p in net.named_parameters() if not p.grad.abs().max() > 0] == []
 
 
+def test_a_network_made_in_inference_mode_learns() -> None:
+    with torch.inference_mode():
+        net = small()
+    assert not any(t.is_inference() for t in (*net.parameters(), *net.buffers()))
+    net(torch.rand(4, 2, 9, 8, dtype=torch.float64)).square().sum().backward()
+    assert all(p.grad is not None for p in net.parameters())
+
+
 def test_weights_follow_the_generator() -> None:
     twins = [small(base="silu", generator=torch.Generator().manual_seed(seed_of(3))) for _ in range(2)]
     assert all(torch.equal(a, b) for a, b in zip(*(t.parameters() for t in twins), strict=True))

@@ -554,6 +554,7 @@ def test_refused_arguments(options: dict[str, Any], error: type[Exception], word
         ((2, 4, 4, 4), {"dilation": 2}, "too small for"),
         ((2, 4, 0, 4), {"padding": 1}, "too small for"),
         ((2, 4, 3, 3), {"padding": 3, "padding_mode": "reflect"}, "cannot add 3 positions, at most 2"),
+        ((2, 4, 0, 3), {"padding": 1, "padding_mode": "reflect"}, "cannot add 1 positions, at most 0"),
         ((2, 4, 3, 3), {"padding": 4, "padding_mode": "circular"}, "cannot add 4 positions, at most 3"),
         ((2, 4, 0, 3), {"padding": 2, "padding_mode": "replicate"}, "cannot add 2 positions, at most 0"),
     ],
@@ -562,6 +563,22 @@ def test_refused_arguments(options: dict[str, Any], error: type[Exception], word
 def test_refused_inputs(shape: tuple[int, ...], options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         make(2, dtype=torch.float32, **options)(torch.randn(shape))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "bias=True"),
+        ({"bias": False}, "bias=False"),
+        ({"base": "silu"}, "base=silu, bias=True"),
+        ({"base": "tanh", "base_input": "z", "bias": False}, 'base=tanh, base_input="z", bias=False'),
+    ],
+    ids=["plain", "no bias", "base", "base on z"],
+)
+def test_repr_tells_the_layer(options: dict[str, Any], words: str) -> None:
+    layer = fk.KANConv2d(4, 6, 3, stride=2, basis=fk.Hat(5), norm=None, **options)
+    assert repr(layer).partition("\n")[0].startswith("KANConv2d(")
+    assert f"4, 6, kernel_size=(3, 3), stride=(2, 2), basis={fk.Hat(5)}, {words}" in repr(layer)
 
 
 def test_refused_kinds_of_input() -> None:

@@ -12,6 +12,7 @@ from fasterkan.nn.edge_functions import (
     behind_norm,
     edge_values,
     moments,
+    nodes,
     points_of_x,
     range_of_x,
     range_of_z,
@@ -121,3 +122,14 @@ def test_behind_norm_selects_columns_and_leaves_the_norm_alone() -> None:
     torch.testing.assert_close(z, (3 * x[:, [1, 3]] - layer.norm.center) * layer.norm.scale)
     assert layer.training and layer.norm.training
     assert all(torch.equal(t, before[k]) for k, t in layer.state_dict().items())
+
+
+def test_bumps_are_compared_beyond_the_grid_as_far_as_their_centres() -> None:
+    """Half of the centres lie beyond each end of -1 ... 1, at equal distances: 4 of 12 beyond either end."""
+    basis = fk.RSWAF(12, (-1.0, 1.0), beyond=4)
+    z, inside = nodes(basis, basis.init(2, 1, dtype=torch.float64), 2)
+    assert z.shape[1] == 2 and (z[:inside].amin(), z[:inside].amax()) == pytest.approx((-1, 1))
+    below, above = z[inside:].chunk(2)
+    step = 2 / 3  # between the four centres on the grid
+    assert (below.amin(), below.amax()) == pytest.approx((-1 - 4 * step, -1))
+    assert (above.amin(), above.amax()) == pytest.approx((1, 1 + 4 * step))

@@ -112,6 +112,21 @@ def test_models_follow_layer_by_layer() -> None:
     torch.testing.assert_close(grid[:, 0], hidden.amin(0) - 0.01 * span)
 
 
+def test_layers_with_more_than_one_argument_follow_too() -> None:
+    class Scaled(KANLinear):
+        def forward(self, x: Tensor, size: Tensor) -> Tensor:
+            return size * super().forward(x)
+
+    class Net(KAN):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layers[0](x, torch.tensor(3.0))
+
+    net, x = Net([2, 4], BASES["hat"], norm=None), torch.rand(300, 2)
+    net.layers[0] = Scaled(2, 4, BASES["hat"], norm=None)
+    net.update_grid(x, margin=0.0)
+    torch.testing.assert_close(net.layers[0].grid[:, [0, -1]], torch.stack([x.amin(0), x.amax(0)], 1))
+
+
 def test_refined_and_moved_models_are_saved_as_they_are(tmp_path: Any) -> None:
     net, x = KAN([2, 5, 1], BASES["rswaf"], norm=None), torch.rand(100, 2)
     net.update_grid(x)

@@ -60,6 +60,13 @@ def test_made_again(name: str, change: Callable[[fk.KANLinear], fk.KANLinear]) -
     torch.testing.assert_close(again.float()(x), layer(x))
 
 
+def test_the_description_may_be_named_and_the_rest_must_be() -> None:
+    spec = fk.LayerSpec(in_features=3, out_features=2, basis=fk.Hat(4))
+    assert fk.KANLinear.from_spec(spec=spec).spec == spec
+    with pytest.raises(TypeError, match="positional argument"):
+        fk.KANLinear.from_spec(spec, "cpu")
+
+
 def test_what_has_its_default_is_left_out() -> None:
     assert set(fk.KANLinear(5, 3).spec.to_config()) == {"in_features", "out_features", "basis", "norm", "base"}
     assert set(changed(fk.KANLinear(5, 3)).spec.to_config()) == {

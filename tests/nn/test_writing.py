@@ -331,6 +331,20 @@ def test_sharded_weights_are_refused():
         dist.destroy_process_group()
 
 
+@pytest.mark.filterwarnings("ignore:DTensor random operators")  # on the CPU
+def test_sharded_weights_of_a_convolution_are_drawn_anew():
+    from torch.distributed.tensor import Shard, distribute_tensor, init_device_mesh
+
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        layer, mesh = fk.KANConv2d(3, 4, 2), init_device_mesh("cpu", (1,))
+        layer.weight = nn.Parameter(distribute_tensor(torch.zeros_like(layer.weight), mesh, [Shard(0)]))
+        layer.reset_parameters()
+        assert layer.weight.full_tensor().all()
+    finally:
+        dist.destroy_process_group()
+
+
 def test_a_flattened_weight_is_refused():
     layer = layer_of()
     layer.weight = nn.Parameter(layer.weight.detach().flatten())  # as FSDP keeps it between two forwards

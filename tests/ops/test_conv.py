@@ -84,3 +84,31 @@ def test_a_norm_that_changes_the_shape_is_refused() -> None:
 
 def test_few_multiplications_are_not_made_as_convolutions() -> None:
     assert not convolution_is_faster(torch.zeros(4, 8), torch.zeros(64, 8))
+
+
+@pytest.mark.parametrize("shape", [(0, 6, 6, 3), (5, 2, 6, 3)], ids=["no image", "more images than rows of pixels"])
+def test_images_of_any_number_one_after_the_other(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conv_recompute, "KEEP_BYTES", 0)
+    monkeypatch.setattr(conv_recompute, "CHUNK_BYTES", {"cpu": 1, "cuda": 1})
+    t = {**tensors(), "z": torch.randn(shape).double().requires_grad_()}
+    params = {k: t[k] for k in ("grid", "inv_denominator")}
+    y, want = (
+        kan_conv(t["z"], t["weight"], t["bias"], BASIS, params, ConvGeometry((1, 1), (1, 1)), path=path)
+        for path in ("recompute", "reference")
+    )
+    assert y.shape == (shape[0], 2, shape[1] - 1, shape[2] - 1)
+    torch.testing.assert_close(y, want, rtol=1e-10, atol=1e-10)
+    dy = torch.randn_like(y)
+    for name, *pair in zip(t, *(torch.autograd.grad(each, list(t.values()), dy) for each in (y, want)), strict=True):
+        torch.testing.assert_close(*pair, rtol=1e-9, atol=1e-9, msg=name)
+
+
+def test_a_few_images_are_one_chunk_on_accelerators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Devices without a chunk size of their own, as meta here, have that of CUDA."""
+    sizes: list[int] = []
+    build = fk.RSWAF.evaluate_for_vjp
+    monkeypatch.setattr(fk.RSWAF, "evaluate_for_vjp", lambda self, z, p: sizes.append(len(z)) or build(self, z, p))
+    t = {k: v.to("meta") for k, v in tensors(learned=False).items()}
+    params = {k: t[k] for k in ("grid", "inv_denominator")}
+    kan_conv(t["z"], t["weight"], t["bias"], BASIS, params, ConvGeometry((1, 1), (1, 1)), path="recompute")
+    assert sizes == [5]

@@ -49,6 +49,19 @@ def test_every_chunk_counts(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
         assert torch.allclose(a, b, rtol=1e-11, atol=1e-11), name
 
 
+@pytest.mark.parametrize("rows", [6, 7, 8, 20])
+def test_no_more_rows_at_once_than_a_chunk_has(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    chunks_of(monkeypatch, 7)
+    sizes: list[int] = []
+    build = fk.RSWAF.evaluate_for_vjp
+    monkeypatch.setattr(fk.RSWAF, "evaluate_for_vjp", lambda self, z, p: sizes.append(len(z)) or build(self, z, p))
+    loss = run(kan_linear_recompute, make(rows)).sum()
+    expected = [min(7, rows - start) for start in range(0, rows, 7)]
+    assert sizes == expected
+    loss.backward()
+    assert sizes == 2 * expected
+
+
 @pytest.mark.parametrize("chunk", [3, 5, 64], ids=lambda rows: f"{rows} rows at once")
 @pytest.mark.parametrize("as_convolutions", [False, True], ids=["products", "convolutions"])
 def test_the_flop_counter_sees_the_whole_step(
@@ -272,3 +285,33 @@ def test_leading_shape(shape: tuple[int, ...]) -> None:
     y = kan_linear_recompute(z, t["weight"], t["bias"], BASIS, params)
     assert y.shape == (*shape, 4)
     torch.testing.assert_close(y, kan_linear_reference(z, t["weight"], t["bias"], BASIS, params))
+
+
+class Idle(fk.RSWAF):
+    """A basis with a learned tensor that its functions do not use."""
+
+    @property
+    def trainable(self):
+        return frozenset({"unused"})
+
+    def init(self, in_features, out_features, device=None, dtype=None):
+        made = super().init(in_features, out_features, device, dtype)
+        return {**made, "unused": torch.ones(2, device=device, dtype=made["grid"].dtype)}
+
+    def evaluate_for_vjp(self, z, params):
+        return fk.Basis.evaluate_for_vjp(self, z, params)
+
+    def vjp(self, z, params, phi, saved, dphi, wrt):
+        return fk.Basis.vjp(self, z, params, phi, saved, dphi, wrt)
+
+
+@pytest.mark.parametrize("graph", [False, True], ids=["plain", "with a graph"])
+def test_a_tensor_that_is_not_used_has_gradient_zero(graph: bool) -> None:
+    basis = Idle(num_grids=4)
+    params = {k: t.requires_grad_(k == "unused") for k, t in basis.init(3, 2, dtype=torch.float64).items()}
+    z = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(2, 3, 4, dtype=torch.float64)
+    y = kan_linear_recompute(z, weight, None, basis, params)
+    dz, dunused = torch.autograd.grad(y.square().sum(), [z, params["unused"]], create_graph=graph)
+    assert dz.any()
+    assert torch.equal(dunused, torch.zeros(2, dtype=torch.float64))

@@ -101,3 +101,14 @@ def test_constant_rows_give_zero_and_finite_gradients() -> None:
     z.sum().backward()
     assert torch.equal(z, torch.zeros(2, 5))
     assert torch.isfinite(x.grad).all()
+
+
+@CENTER
+def test_an_exported_norm_is_the_norm(center: bool) -> None:
+    class Normed(torch.nn.Module):
+        def forward(self, x: Tensor, weight: Tensor) -> Tensor:
+            return row_norm(x, weight, None, 1e-5, center=center)
+
+    x, weight = torch.randn(4, 5), torch.randn(5)
+    program = torch.export.export(Normed(), (x, weight))
+    torch.testing.assert_close(program.module()(x, weight), definition(x, weight, None, 1e-5, center))

@@ -217,3 +217,11 @@ def test_recipes():
         recipe("mnist-cpu", model="kan")
     with pytest.raises(ValueError, match=r"unknown recipe 'mnist-gpu'; did you mean 'mnist-cpu'\? known: mnist-cpu, "):
         recipe("mnist-gpu")
+
+
+def test_the_recipe_for_cpus_is_the_one_that_the_documentation_explains():
+    config = recipe("mnist-cpu")
+    assert (config.norm_gain, config.inv_denominator, config.freeze_input_norm) == (0.3, 3.0, True)
+    assert (config.shift, config.rotate, config.scale, config.shear, config.augment_off) == (1.5, 8.0, 0.1, 0.1, 0.1)
+    assert (config.optimizer, config.warmup, config.schedule) == ("adamw", 0.1, "linear")
+    assert (config.label_smoothing, config.weight_decay, config.matmul) == (0.05, 0.1, "medium")

@@ -100,6 +100,14 @@ def test_training_leaves_the_global_random_state_alone(corners):
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+def test_model_and_data_may_be_named_and_checkpoints_must_be(corners):
+    config = dataclasses.replace(CONFIG, epochs=1)
+    result = train(model=small_net(), train_set=corners(), validation_set=corners(seed=1), config=config)
+    assert len(result.epochs) == 1
+    with pytest.raises(TypeError, match="positional argument"):
+        train(small_net(), corners(), corners(seed=1), config, (), None)
+
+
 def test_metrics(corners):
     _, result = fit(corners, schedule="linear")
     assert [m.epoch for m in result.epochs] == [1, 2, 3]

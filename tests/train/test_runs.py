@@ -36,6 +36,9 @@ def test_what_a_run_leaves(tmp_path, parts):
     folder = RunFolder(tmp_path / "a" / "run")
     assert sorted(p.name for p in folder.path.iterdir()) == ["config.json", "metrics.jsonl", "model", "result.json"]
     assert folder.load_config() == CONFIG
+    for file in (folder.config, folder.result):
+        second = file.read_text().splitlines()[1]
+        assert len(second) - len(second.lstrip(" ")) == 2, "the files are for people too"
     lines = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
     assert [line["validation_accuracy"] for line in lines] == [m.validation_accuracy for m in result.training.epochs]

@@ -124,8 +124,8 @@ class Rational(Basis):
         wrt: frozenset[str],
     ) -> tuple[Tensor | None, dict[str, Tensor]]:
         (q,), (x, a, b) = saved, self._grouped(z, params)
-        y = phi.squeeze(-1).view_as(x).to(x.dtype)
-        share = dphi.squeeze(-1).view_as(x) / (1 + q.abs())  # the gradient of P, [..., groups, I / groups]
+        y = phi.view_as(x).to(x.dtype)
+        share = dphi.view_as(x) / (1 + q.abs())  # the gradient of P, [..., groups, I / groups]
         dz = None
         if "z" in wrt:
             dz = (share * _slope(x, a, b, q, y)).flatten(-2).mul_(self._inside(z)).to(z.dtype)

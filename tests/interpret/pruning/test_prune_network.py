@@ -425,3 +425,18 @@ def test_what_is_free_is_looked_for_once_in_wide_networks(monkeypatch):
     fk.prune(net, x, y, tolerance=1e-9, keep=0.1, rounds=2, refit=lambda small: small, validation=(x, y), layers=False,
              inputs=False, nodes=False, loss=lambda outputs, y: outputs.sum() * 0)  # fmt: skip
     assert len(called) == 1
+
+
+@pytest.mark.parametrize(("more", "calls"), [(0, 2), (-1, 1)], ids=["at the limit", "above it"])
+def test_the_limit_of_wide_networks_belongs_to_the_others(more, calls, monkeypatch):
+    called = []
+    monkeypatch.setattr(prune_network.PruningSearch, "allowed", lambda search, net, least: called.append(net) or net)
+
+    def refit(small):
+        monkeypatch.setattr(prune_network, "SINGLES", fk.interpret.size_of(small).edges + more)
+
+    net, x = fk.KAN([4, 8, 1], norm=None), torch.randn(100, 4)
+    y = net(x).detach()
+    fk.prune(net, x, y, tolerance=1.0, keep=0.1, rounds=2, refit=refit, validation=(x, y), layers=False,
+             inputs=False, nodes=False, loss=lambda outputs, y: outputs.sum() * 0)  # fmt: skip
+    assert len(called) == calls

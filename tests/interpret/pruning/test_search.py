@@ -41,6 +41,17 @@ def test_hidden_nodes_that_cancel_go_together(rows):
     torch.testing.assert_close(report.net(rows), y, rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize("base", [None, "silu"], ids=["", "base"])
+def test_losses_on_training_rows_are_final_prediction_errors(rows, base):
+    """Akaike's: mean square / variance of y * (1 + 2 P / N); each of 12 edges has 6 weights, or 7 with a base."""
+    net = fk.KAN([3, 3, 1], fk.Legendre(5), norm=None, base=base, dtype=torch.float64)
+    y = net(rows).detach() + 0.1 * torch.randn(300, 1, dtype=torch.float64)
+    report = fk.prune(net, rows, y, inputs=False, nodes=False, edges=False, layers=False)
+    weights = 12 * (6 if base is None else 7)
+    error = ((net(rows).detach() - y).square().mean() / y.var(correction=0)).item()
+    assert report.loss_before == pytest.approx(error * (1 + 2 * weights / 300), rel=1e-6)
+
+
 def near_copies(rows, rest, size=20):
     """Two columns that are nearly equal, with opposite functions of some size whose sum is `rest` times a column."""
     x = rows.clone()

@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import nn
 
+from fasterkan import import_checkpoint
+
 from .checkpoints import State, changed, filled, peers, refused, without, write
 
 HOSTILE: dict[str, tuple[str, Callable[[State], Any], str]] = {
@@ -63,3 +65,12 @@ HOSTILE: dict[str, tuple[str, Callable[[State], Any], str]] = {
 def test_contents_that_are_no_such_model(name: str, tmp_path: Path) -> None:
     file, change, words = HOSTILE[name]
     assert refused(write(tmp_path / "a.pt", change(peers.read(file).state)), "fast-kan").startswith(words)
+
+
+def test_the_range_is_that_of_the_first_layer_and_each_layer_has_its_own_centres(tmp_path: Path) -> None:
+    state = peers.read("fastkan-12-7-5").state
+    grids = [torch.linspace(-2, 2, 8), torch.linspace(-5, 4, 8)]
+    state |= {f"layers.{n}.rbf.grid": grid for n, grid in enumerate(grids)}
+    net = import_checkpoint(write(tmp_path / "a.pt", state), "fast-kan")
+    assert net.basis.grid_range == (-2.0, 2.0)
+    assert all(torch.equal(layer.grid, grid) for layer, grid in zip(net.layers, grids, strict=True))

@@ -1,10 +1,16 @@
-"""Names of a foreign file in messages."""
+"""Names of a foreign file in messages, and whole numbers in it."""
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from fasterkan.models.importing.foreign_state import _few
+import pytest
+import torch
+
+from fasterkan import CheckpointError
+from fasterkan.models.importing.foreign_state import ForeignState, _few
+
+from .checkpoints import write
 
 
 @pytest.mark.parametrize(
@@ -20,3 +26,11 @@ from fasterkan.models.importing.foreign_state import _few
 )
 def test_the_first_four_names_and_how_many_more(names: list[str], expected: str) -> None:
     assert _few(names) == expected
+
+
+def test_counts_are_whole_numbers_from_0(tmp_path: Path) -> None:
+    counts = {"new": torch.tensor(0), "old": torch.tensor(7), "wrong": torch.tensor(-1)}
+    file = ForeignState(write(tmp_path / "a.pt", counts), "faster-kan", "FasterKANvolver")
+    assert (file.take_count("new").item(), file.take_count("old").item()) == (0, 7)
+    with pytest.raises(CheckpointError, match=r"wrong is torch.int64 \(\), expected a whole number"):
+        file.take_count("wrong")

@@ -163,6 +163,14 @@ def tree(state: State, theirs: type[nn.Module]) -> nn.Module:
     return root
 
 
+def test_one_layer_tells_its_width_too(state: State, theirs: type[nn.Module], tmp_path: Path) -> None:
+    first = {k: t for k, t in state.items() if k.startswith("layers.0.") and "inv_denominator" not in k}
+    root = tree(first, theirs)
+    vars(root.get_submodule("layers.0.rbf"))["inv_denominator"] = 2.0
+    net = import_checkpoint(write(tmp_path / "a.pt", root))
+    assert (net.layers_hidden, net.basis.inv_denominator) == ((12, 7), 2.0)
+
+
 @pytest.mark.parametrize("wrapper", ["state_dict", "model_state_dict", "model"])
 def test_beside_other_things(wrapper: str, state: State, theirs: type[nn.Module], tmp_path: Path) -> None:
     path = write(tmp_path / "a.pt", {wrapper: tree(state, theirs), "epoch": 3, "optimizer": {"lr": 0.1}})
