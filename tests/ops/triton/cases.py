@@ -1,0 +1,69 @@
+"""What the kernels' tests share: the bases, the layers, and gradients of a layer by a path."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+import fasterkan as fk
+from fasterkan.testing.layer import gradients
+from fasterkan.testing.plain import assert_no_worse, errors
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+BASES: dict[str, fk.Basis] = {
+    "RSWAF": fk.RSWAF(train_grid=True, train_inv_denominator=True),
+    "RSWAF-5-each": fk.RSWAF(5, per_feature=True, train_grid=True, train_inv_denominator=True),
+    "Gaussian": fk.Gaussian(train_grid=True, train_denominator=True),
+    "Gaussian-5-each": fk.Gaussian(5, per_feature=True, train_grid=True, train_denominator=True),
+}
+NORMS = ("layer", "rms", "feature", None)
+
+
+def layer_of(
+    basis: fk.Basis,
+    inputs: int = 13,
+    outputs: int = 5,
+    norm: object = "layer",
+    dtype: torch.dtype = torch.float32,
+    device: str = DEVICE,
+) -> fk.KANLinear:
+    """A layer with random tensors that takes the kernels; a feature norm is calibrated."""
+    layer = fk.KANLinear(inputs, outputs, basis, norm=norm, dtype=dtype, device=device)  # type: ignore[arg-type]
+    with torch.no_grad():
+        for p in layer.parameters():
+            p.add_(0.1 * torch.randn_like(p))
+    if norm == "feature":
+        layer.calibrate(torch.randn(200, inputs, dtype=dtype, device=device))
+        layer.freeze()
+    layer.path = "triton"
+    return layer
+
+
+def by(path: str, layer: fk.KANLinear, x: Tensor, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
+    """y and every gradient by a path, in another dtype if one is given."""
+    layer = copy.deepcopy(layer)
+    layer.path = path
+    if dtype is not None:
+        layer, x = layer.to(dtype), x.to(dtype)
+    return gradients(layer, x.detach().requires_grad_())
+
+
+def assert_as_exact_as_the_formula(
+    layer: fk.KANLinear, rows: int, *, autocast: torch.dtype | None = None, draws: int = 2, scale: float = 1.0
+) -> None:
+    """Compare y and every gradient with float64: the errors are at most twice those of the formula in plain torch."""
+    squares: dict[str, Tensor] = {}
+    for _ in range(draws):
+        x = scale * torch.randn(rows, layer.in_features, dtype=layer.weight.dtype, device=layer.weight.device)
+        with torch.autocast(x.device.type, autocast, enabled=autocast is not None):
+            got, plain = (by(path, layer, x) for path in ("triton", "reference"))
+        exact = by("reference", layer, x, torch.float64)
+        for name, value in got.items():
+            pair = torch.tensor(errors(value, plain[name], exact[name]), dtype=torch.float64)
+            squares[name] = squares.get(name, torch.zeros_like(pair)) + pair.square() / draws
+    for name, mean in squares.items():
+        error, yardstick = mean.sqrt().tolist()
+        assert_no_worse(error, yardstick, name if name == "y" else f"d{name}")
