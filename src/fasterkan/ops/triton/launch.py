@@ -34,15 +34,18 @@ class Blocks(NamedTuple):
     warps: int
 
     @classmethod
-    def of(cls, count: int, inputs: int, functions: int, values: int, per_warp: int) -> Blocks:
+    def of(cls, count: int, inputs: int, functions: int, family: Family, values: int, each: int) -> Blocks:
         """Return blocks of at most `values` values: as long as a row if possible, of several rows if rows are short.
 
-        Blocks of several rows have at most a quarter of `values`, so that small batches give many programs.
+        Blocks of several rows have at most a quarter of `values`, so that small batches give many programs. A thread
+        computes `each` values, or 16 if they need many registers: if K is not a power of two, a thread has the features
+        of all its values; tensors [I, K] are in registers too.
         """
         c = _power_of_two(functions)
         b = max(1, min(_power_of_two(inputs), values // c))
         r = max(1, min(_power_of_two(count), values // 4 // (b * c)))
-        return cls(r, b, c, min(16, max(1, r * b * c // per_warp)))
+        each = 16 if family.heavy or functions != c or "IK" in family.shapes else each
+        return cls(r, b, c, min(16, max(1, r * b * c // (32 * each))))
 
 
 class Moments(NamedTuple):
@@ -79,7 +82,7 @@ def panel_of(
     moments = torch.empty(2, count, device=x.device) if keep_moments else None
     mean, inverse = (x, x) if moments is None else (moments[0], moments[1])
     if panel.numel():
-        blocks = Blocks.of(count, inputs, functions, PANEL_VALUES, 2048)
+        blocks = Blocks.of(count, inputs, functions, family, PANEL_VALUES, 64)
         gain, shift, kind, eps = _norm_arguments(norm, x)
         (p, q), strides = _family_arguments(tensors, family, x)
         with _on(x):
@@ -128,7 +131,8 @@ def gradients_of(
     """
     count, inputs = x.shape
     through = fits(norm, inputs, functions)
-    blocks = Blocks.of(count, inputs, functions, ROW_VALUES if _is_row_norm(norm) and through else PANEL_VALUES, 1024)
+    values = ROW_VALUES if _is_row_norm(norm) and through else PANEL_VALUES
+    blocks = Blocks.of(count, inputs, functions, family, values, 32)
     tiles = -(-inputs // blocks.features)
     programs = min(-(-count // blocks.rows), max(1, _programs(x) // tiles))
     affine = wanted.gain + wanted.shift if through else 0
