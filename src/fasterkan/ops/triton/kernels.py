@@ -103,6 +103,7 @@ def make_gradients(
     needs_shift: tl.constexpr,
     needs_p: tl.constexpr,
     needs_q: tl.constexpr,
+    stages: tl.constexpr,
     K: tl.constexpr,
     R: tl.constexpr,
     B: tl.constexpr,
@@ -120,7 +121,7 @@ def make_gradients(
     dshift = tl.zeros([B], tl.float32)
     dp = _zeros(p_shape, B, C)
     dq = _zeros(q_shape, B, C)
-    for block in range(program, tl.cdiv(N, R), tl.num_programs(0)):
+    for block in tl.range(program, tl.cdiv(N, R), tl.num_programs(0), num_stages=stages):
         rows = (block * R + tl.arange(0, R)).to(tl.int64)
         in_rows = rows < N
         inside = in_rows[:, None] & in_columns[None, :]

@@ -18,11 +18,17 @@ from .table import Family
 PANEL_VALUES = 8192
 """Values of phi that a program makes at once, in the forward."""
 
+SEVERAL_ROWS = 2048
+"""Values of phi in a block of several rows. It is small, so that small batches give many programs."""
+
 ROW_VALUES = 16384
 """Values of phi in the longest row whose row norm is differentiated in the same kernel; the whole row is one block."""
 
-PROGRAMS_PER_PROCESSOR = 4
-"""Programs of the backward for each multiprocessor; each writes one row of partial sums."""
+WARPS_PER_PROCESSOR = 32
+"""Warps of the backward for each multiprocessor; each program writes one row of partial sums."""
+
+STAGES = 2
+"""Blocks of rows that a program of the backward loads ahead."""
 
 
 class Blocks(NamedTuple):
@@ -34,16 +40,18 @@ class Blocks(NamedTuple):
     warps: int
 
     @classmethod
-    def of(cls, count: int, inputs: int, functions: int, family: Family, values: int, each: int) -> Blocks:
-        """Return blocks of at most `values` values: as long as a row if possible, of several rows if rows are short.
+    def of(
+        cls, count: int, inputs: int, functions: int, family: Family, values: int, each: int, rows: int = 1
+    ) -> Blocks:
+        """Return blocks of at most `values` values: `rows` rows, as long as possible, and more rows if they are short.
 
-        Blocks of several rows have at most a quarter of `values`, so that small batches give many programs. A thread
-        computes `each` values, or 16 if they need many registers: if K is not a power of two, a thread has the features
-        of all its values; tensors [I, K] are in registers too.
+        A thread computes `each` values, or 16 if they need many registers: if K is not a power of two, a thread has the
+        features of all its values; tensors [I, K] are in registers too.
         """
         c = _power_of_two(functions)
-        b = max(1, min(_power_of_two(inputs), values // c))
-        r = max(1, min(_power_of_two(count), values // 4 // (b * c)))
+        rows = min(_power_of_two(count), rows)
+        b = max(1, min(_power_of_two(inputs), values // (rows * c)))
+        r = max(rows, min(_power_of_two(count), SEVERAL_ROWS // (b * c)))
         each = 16 if family.heavy or functions != c or "IK" in family.shapes else each
         return cls(r, b, c, min(16, max(1, r * b * c // (32 * each))))
 
@@ -82,7 +90,9 @@ def panel_of(
     moments = torch.empty(2, count, device=x.device) if keep_moments else None
     mean, inverse = (x, x) if moments is None else (moments[0], moments[1])
     if panel.numel():
-        blocks = Blocks.of(count, inputs, functions, family, PANEL_VALUES, 64)
+        # The rows of a block share the tensors [I, K], which are as long as rows of the panel.
+        rows = 8 if "IK" in family.shapes else 1
+        blocks = Blocks.of(count, inputs, functions, family, PANEL_VALUES, 64, rows)
         gain, shift, kind, eps = _norm_arguments(norm, x)
         (p, q), strides = _family_arguments(tensors, family, x)
         with _on(x):
@@ -134,7 +144,7 @@ def gradients_of(
     values = ROW_VALUES if _is_row_norm(norm) and through else PANEL_VALUES
     blocks = Blocks.of(count, inputs, functions, family, values, 32)
     tiles = -(-inputs // blocks.features)
-    programs = min(-(-count // blocks.rows), max(1, _programs(x) // tiles))
+    programs = min(-(-count // blocks.rows), max(1, _programs(x, blocks) // tiles))
     affine = wanted.gain + wanted.shift if through else 0
     sums = torch.empty(affine, programs, inputs, device=x.device)
     dgain, dshift = (sums[0] if affine and wanted.gain else x), (sums[-1] if affine and wanted.shift else x)
@@ -149,7 +159,7 @@ def gradients_of(
             make_gradients[(programs, tiles)](
                 x, gain, shift, p, q, mean, inverse, dpanel, dx, dgain, dshift, dp, dq, count, inputs, *strides,
                 kind, shift is not x, through, family.slope, family.slope_constants, *family.shapes,
-                dx is not x, dgain is not x, dshift is not x, dp is not x, dq is not x,
+                dx is not x, dgain is not x, dshift is not x, dp is not x, dq is not x, STAGES,
                 functions, *blocks[:3], num_warps=blocks.warps,
             )  # fmt: skip
     totals = sums.sum(1) if affine else sums
@@ -201,9 +211,9 @@ def _on(x: Tensor) -> AbstractContextManager[Any]:
     return torch.cuda.device(x.device)
 
 
-def _programs(x: Tensor) -> int:
+def _programs(x: Tensor, blocks: Blocks) -> int:
     """The number of programs that fill x's device."""
-    return PROGRAMS_PER_PROCESSOR * (_processors(x.device.index) if x.is_cuda else 1)
+    return WARPS_PER_PROCESSOR // blocks.warps * (_processors(x.device.index) if x.is_cuda else 1)
 
 
 @lru_cache
