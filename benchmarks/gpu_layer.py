@@ -1,6 +1,6 @@
 """Step, forward, memory and host time of eager layers on a CUDA device, beside MLPs of equal parameters.
 
-python benchmarks/gpu_layer.py [--rounds 25]
+python benchmarks/gpu_layer.py [--rounds 25] [--cells 3]
 
 The floor of [1024, 1024, 1024] with batch 8192, K = 8, in bfloat16 on an H100. A product of 8192 x 8192 by 1024 is
 137 GFLOP: 174 us at 790 TFLOP/s. A step has 2 products forward and 3 backward (4 with an affine norm in the first
@@ -135,9 +135,11 @@ def host_times(repeats: int = 300) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=25)
-    rounds = parser.parse_args().rounds
-    rows: list[dict[str, Any]] = [{"device": torch.cuda.get_device_name()}]
-    for (layers, batch), numbers in itertools.product(CELLS, NUMBERS):
+    parser.add_argument("--cells", type=int, default=len(CELLS), help="only the first so many")
+    args = parser.parse_args()
+    rows: list[dict[str, Any]] = [{"device": torch.cuda.get_device_name()}, *host_times()]
+    print(*rows, sep="\n")
+    for (layers, batch), numbers in itertools.product(CELLS[: args.cells], NUMBERS):
         torch.manual_seed(0)
         torch._dynamo.reset()
         torch.backends.cuda.matmul.allow_tf32 = numbers == "tf32"
@@ -145,7 +147,7 @@ def main() -> None:
         nets = subjects(layers)
         runs = {(name, kind): run for name, net in nets.items() for kind, run in calls(net, x, target, numbers).items()}
         peaks = {name: peak(runs[name, "step"], net) for name, net in nets.items()}
-        found = times(runs, rounds)
+        found = times(runs, args.rounds)
         for name, net in nets.items():
             row = {
                 "subject": name,
@@ -161,9 +163,7 @@ def main() -> None:
             medians = (row["forward"]["median_us"], row["step"]["median_us"])
             print(f"{layers} {batch} {numbers} {name:40} {medians[0]:8.0f} {medians[1]:8.0f} {peaks[name]:7.0f} MiB")
         del nets, runs
-    for row in (hosts := host_times()):
-        print(row)
-    print(f"written to {write_results('gpu_layer', rows + hosts)}")
+        print(f"written to {write_results('gpu_layer', rows)}")
 
 
 if __name__ == "__main__":

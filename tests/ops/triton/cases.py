@@ -9,7 +9,7 @@ from torch import Tensor
 
 import fasterkan as fk
 from fasterkan.testing.layer import gradients
-from fasterkan.testing.plain import assert_no_worse, errors
+from fasterkan.testing.plain import errors
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -37,6 +37,8 @@ BASES: dict[str, fk.Basis] = {
     "ReLUBump": fk.ReLUBump(train=True),
     "ReLUBump-fixed": fk.ReLUBump(grid_size=2, grid_range=(-1.0, 1.0)),
 }
+FLOOR = 1e-6
+"""About 8 roundings of float32."""
 NORMS = ("layer", "rms", "feature", None)
 
 
@@ -72,8 +74,12 @@ def by(path: str, layer: fk.KANLinear, x: Tensor, dtype: torch.dtype | None = No
 def assert_as_exact_as_the_formula(
     layer: fk.KANLinear, rows: int, *, autocast: torch.dtype | None = None, draws: int = 2, scale: float = 1.0
 ) -> None:
-    """Compare y and every gradient with float64: the errors are at most twice those of the formula in plain torch."""
+    """Compare y and every gradient with float64: the errors are at most twice those of the formula in plain torch.
+
+    `FLOOR` of the largest number is allowed beside that, since a small error of the formula can be luck.
+    """
     squares: dict[str, Tensor] = {}
+    largest: dict[str, float] = {}
     for _ in range(draws):
         x = scale * torch.randn(rows, layer.in_features, dtype=layer.weight.dtype, device=layer.weight.device)
         with torch.autocast(x.device.type, autocast, enabled=autocast is not None):
@@ -82,6 +88,8 @@ def assert_as_exact_as_the_formula(
         for name, value in got.items():
             pair = torch.tensor(errors(value, plain[name], exact[name]), dtype=torch.float64)
             squares[name] = squares.get(name, torch.zeros_like(pair)) + pair.square() / draws
+            largest[name] = max(largest.get(name, 0.0), exact[name].abs().max().item())
     for name, mean in squares.items():
         error, yardstick = mean.sqrt().tolist()
-        assert_no_worse(error, yardstick, name if name == "y" else f"d{name}")
+        floor = FLOOR * max(1.0, largest[name])
+        assert error <= 2 * yardstick + floor, f"d{name}: error {error:.3e}, the plain formula's is {yardstick:.3e}"

@@ -132,6 +132,6 @@ class _Fused:
 
 def _rows_summed(dy: Tensor, panel: Tensor, dtype: torch.dtype) -> Tensor:
     """dy^T @ panel, [N, O] and [N, I*K] -> [O, I*K]; on CUDA, half precision is not rounded before it is float32."""
-    if dtype == torch.float32 != dy.dtype and dy.is_cuda:
+    if dtype == torch.float32 != dy.dtype and dy.is_cuda and len(dy):
         return torch.mm(dy.t(), panel, out_dtype=dtype)
     return (dy.t() @ panel).to(dtype)
