@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -223,4 +222,4 @@ def _processors(device: int) -> int:
 
 def _power_of_two(number: int) -> int:
     """The smallest power of two that is not below `number`, which is at least 1."""
-    return 1 << math.ceil(math.log2(max(1, number)))
+    return 1 << (max(1, number) - 1).bit_length()

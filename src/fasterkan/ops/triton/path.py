@@ -29,7 +29,14 @@ _LEAST_CAPABILITY = (8, 0)
 
 def kernels_refuse(call: LinearCall) -> str | None:
     """Return the reason why the kernels cannot compute a call, or None if they can."""
-    return why if isinstance(why := _plan(call), str) else None
+    if call.situation is not PLAIN and (obstacle := call.situation.obstacle):
+        return obstacle
+    if (missing := _missing(call.x.device)) is not None:
+        return missing
+    if dispatch_mode_is_active():
+        return "a mode listens to the operations of torch, and does not see kernels"
+    parts = _parts(call)
+    return parts if isinstance(parts, str) else _unusual(call, *parts)
 
 
 def interpreter_only(call: LinearCall) -> str | None:
@@ -45,30 +52,22 @@ def kan_linear_kernels(call: LinearCall) -> Tensor:
     """
     from .operation import kan_linear_fused
 
-    plan = _plan(call)
-    assert not isinstance(plan, str)
+    parts = _parts(call)
+    assert not isinstance(parts, str)
     if call.norm is not None:
         cast(HasForm, call.norm).check_ready(call.x)
-    return kan_linear_fused(call, *plan)
+    return kan_linear_fused(call, *parts)
 
 
-def _plan(call: LinearCall) -> tuple[NormForm | None, Family] | str:
-    """The norm and the family as the kernels need them, or the reason why they cannot compute the call."""
-    if call.situation is not PLAIN and (obstacle := call.situation.obstacle):
-        return obstacle
-    if (missing := _missing(call.x.device)) is not None:
-        return missing
-    if dispatch_mode_is_active():
-        return "a mode listens to the operations of torch, and does not see kernels"
+def _parts(call: LinearCall) -> tuple[NormForm | None, Family] | str:
+    """The norm and the family as the kernels need them, or the reason why one of them has no such form."""
+    from .table import family_of
+
     norm = form_of(call.norm)
     if isinstance(norm, str):
         return norm
-    from .table import family_of
-
     family = family_of(call.basis)
-    if isinstance(family, str):
-        return family
-    return _unusual(call, norm, family.learned) or (norm, family)
+    return family if isinstance(family, str) else (norm, family)
 
 
 def _missing(device: torch.device) -> str | None:
@@ -109,7 +108,7 @@ def _missing_for_compiling() -> str | None:
     return None
 
 
-def _unusual(call: LinearCall, norm: NormForm | None, learned: tuple[str, ...]) -> str | None:
+def _unusual(call: LinearCall, norm: NormForm | None, family: Family) -> str | None:
     """What the kernels do not accept in the tensors of a call."""
     norm_tensors = () if norm is None else (norm.gain, norm.shift)
     device = call.x.device
@@ -123,7 +122,7 @@ def _unusual(call: LinearCall, norm: NormForm | None, learned: tuple[str, ...]) 
         if tensor.device != device:
             return f"x is on {device}, another tensor on {tensor.device}"
     if torch.is_grad_enabled():
-        fixed = [t for name, t in call.params.items() if name not in learned]
+        fixed = [t for name, t in call.params.items() if name not in family.learned]
         if norm is not None and norm.kind == "feature":
             fixed += [norm.gain, *([] if norm.shift is None else [norm.shift])]
         if any(t.requires_grad for t in fixed):
