@@ -73,19 +73,23 @@ def calls(net: nn.Module, x: torch.Tensor, target: torch.Tensor, numbers: str) -
     return {"forward": forward, "step": step}
 
 
+TURN = 10
+"""Calls in a turn. The host may run ahead of the device, as in a training loop; it does not wait between them."""
+
+
 def times(runs: dict[Any, Callable[[], object]], rounds: int) -> dict[Any, dict[str, float]]:
-    """Microseconds on the device's clock: median, p20, p80; the subjects take turns."""
+    """Microseconds of a call on the device's clock: median, p20, p80; the subjects take turns."""
     found: dict[Any, list[float]] = {name: [] for name in runs}
     for round_, (name, run) in itertools.product(range(-3, rounds), runs.items()):
-        run()
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        torch.cuda.synchronize()
-        start.record()
         run()
+        start.record()
+        for _ in range(TURN):
+            run()
         end.record()
         torch.cuda.synchronize()
         if round_ >= 0:
-            found[name].append(start.elapsed_time(end) * 1e3)
+            found[name].append(start.elapsed_time(end) * 1e3 / TURN)
     return {
         name: {
             "median_us": statistics.median(t),

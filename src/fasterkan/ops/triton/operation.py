@@ -19,8 +19,7 @@ from .launch import Moments, Wanted, fits, gradients_of, panel_of
 from .table import Family
 
 KEEP_BYTES = 128 << 20
-"""A panel [N, I * K] up to this size is kept for the backward; a larger one is made again. Keeping a panel of 128 MiB
-saves about 5 % of a step."""
+"""A panel [N, I * K] up to this size is kept for the backward, which is a little faster; a larger one is made again."""
 
 _GAIN, _SHIFT = "norm.gain", "norm.shift"
 

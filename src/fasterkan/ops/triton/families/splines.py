@@ -71,7 +71,9 @@ def _place(z, p, q, k, constants: tl.constexpr):
     else:
         cell = tl.floor(place)
         cell = tl.where(cell > last, last, tl.where(cell < first, first, cell))
-    excess = clamped((z - inner) * rate, LARGE)
+    # Not z - inner, which is no exact 0 where the compiler fuses it with the product that made z.
+    beyond = tl.where(z > q, z - q, tl.where(z < p, z - p, 0.0))
+    excess = clamped(beyond * rate, LARGE)
     return place - cell, excess, k - middle - cell, rate
 
 
