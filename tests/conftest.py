@@ -13,6 +13,9 @@ from hypothesis import settings
 
 from .seeds import SEED, seed_of
 
+if not torch.cuda.is_available():  # before triton is imported; its interpreter runs the kernels on the CPU
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 settings.register_profile("repeatable", derandomize=SEED == 0, deadline=None, database=None)
 settings.load_profile("repeatable")
 

@@ -44,6 +44,18 @@ def private_backend() -> str:
     return torch._C._get_privateuse1_backend_name()
 
 
+def dispatch_mode_is_active() -> bool:
+    """Return whether a mode listens to the operations of torch: a tracer, a counter or fake tensors."""
+    return torch._C._len_torch_dispatch_stack() > 0
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Return whether a call of the module runs hooks, in the forward or in the backward."""
+    return bool(
+        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+    )
+
+
 def lerp_all_(starts: list[Tensor], ends: list[Tensor], weight: float) -> None:
     """Move each start towards its end by `weight`, in place and in one call."""
     torch._foreach_lerp_(starts, ends, weight)

@@ -117,8 +117,14 @@ def test_a_layer_says_which_path_its_basis_cannot_take() -> None:
 
 
 def test_unknown_path_raises() -> None:
-    with pytest.raises(ValueError, match="path must be one of 'auto', 'recompute', 'edges', 'reference', got 'fast'"):
+    with pytest.raises(ValueError, match="'auto', 'triton', 'recompute', 'edges', 'reference', got 'fast'"):
         choose(LINEAR_PATHS, "fast", linear())
+
+
+def test_a_path_may_be_only_for_those_who_ask() -> None:
+    shy = Path("shy", "it can", lambda call: None, lambda call: call.x, lambda call: "it is slow")
+    assert choose((shy, LINEAR_PATHS[-1]), "auto", linear()) == (LINEAR_PATHS[-1], "it is slow")
+    assert choose((shy, LINEAR_PATHS[-1]), "shy", linear()) == (shy, "requested")
 
 
 def test_the_last_path_of_each_list_refuses_nothing() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .._check import real_number, whole_number
 from .._torch import constant_in_graphs, is_parallel_copy
 from ..bases import Basis
-from ..ops import Situation, at_least_float32
+from ..ops import NormForm, Situation, at_least_float32
 from .init import Distribution
 from .known_number import KnownNumber
 from .statistics import FeatureStatistics
@@ -172,9 +172,20 @@ class FeatureScaling(nn.Module):
         x = at_least_float32(x)
         if torch.compiler.is_compiling():
             self._require_calibrated()
-        elif not self.calibrated:
-            self._refuse(x)
+        else:
+            self.check_ready(x)
         return (x - self.center.to(x.dtype)) * self.scale.to(x.dtype)
+
+    def norm_form(self) -> NormForm | str:
+        """Return the norm as numbers, or the reason why it cannot be written so."""
+        if type(self).forward is not FeatureScaling.forward:
+            return f"{type(self).__name__} has a forward of its own"
+        return NormForm("feature", self.scale, self.center)
+
+    def check_ready(self, x: Tensor) -> None:
+        """Raise RuntimeError if c and s are not set yet, and this is not an eager forward in training mode."""
+        if not self.calibrated:
+            self._refuse(x)
 
     @constant_in_graphs
     def _require_calibrated(self) -> None:

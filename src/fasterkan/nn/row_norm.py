@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .._check import positive_number, whole_number
 from ..bases import Basis
-from ..ops import at_least_float32, row_norm
+from ..ops import NormForm, at_least_float32, row_norm
 from .init import Distribution, critical_gain
 from .writing import check_writable, draw
 
@@ -140,6 +140,18 @@ class RowNorm(nn.Module):
     def start(self, basis: Basis) -> Distribution:
         """Return the distribution of z at initialisation."""
         return Distribution(width=self.gain)
+
+    def norm_form(self) -> NormForm | str:
+        """Return the norm as numbers, or the reason why it cannot be written so."""
+        if type(self).forward is not RowNorm.forward:
+            return f"{type(self).__name__} has a forward of its own"
+        if self.absent_values is not None:
+            return "the norm counts removed features"
+        kind: Literal["layer", "rms"] = "layer" if isinstance(self.description, LayerNorm) else "rms"
+        return NormForm(kind, self.weight, self.bias, self.description.eps)
+
+    def check_ready(self, x: Tensor) -> None:
+        """Do nothing: the norm needs no calibration."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return z [..., I], float32 (float64 for float64)."""

@@ -7,6 +7,7 @@ from .conv_reference import ConvGeometry, kan_conv_reference
 from .dispatch import choose
 from .edges import kan_linear_edges
 from .linear import kan_linear, linear_call
+from .norm_form import NormForm
 from .paths import CONV_PATHS, LINEAR_PATHS, Path
 from .precision import at_least_float32
 from .recompute import kan_linear_recompute
@@ -20,6 +21,7 @@ __all__ = [
     "ConvCall",
     "ConvGeometry",
     "LinearCall",
+    "NormForm",
     "Path",
     "Situation",
     "at_least_float32",

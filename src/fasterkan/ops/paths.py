@@ -15,8 +15,13 @@ from .edges import kan_linear_edges
 from .recompute import kan_linear_recompute
 from .reference import kan_linear_reference
 from .situation import PLAIN
+from .triton import interpreter_only, kan_linear_kernels, kernels_refuse
 
 Call = TypeVar("Call")
+
+
+def _never(call: object) -> str | None:
+    return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Path(Generic[Call]):
     """Returns the reason why the path cannot compute a call, or None if it can."""
     run: Callable[[Call], Tensor]
     """Computes the call."""
+    avoids: Callable[[Call], str | None] = _never
+    """Returns the reason why "auto" passes over the path although it can compute a call, or None."""
 
 
 def _lean_refuses(call: LinearCall | ConvCall) -> str | None:
@@ -74,14 +81,17 @@ def _conv_reference(call: ConvCall) -> Tensor:
     return kan_conv_reference(z, call.weight, call.bias, call.basis, params, call.geometry)
 
 
-def _never(call: LinearCall | ConvCall) -> None:
-    return None
-
-
 _REBUILT = "eager: the basis is rebuilt, not kept"
 _FORMULA = "the formula in plain torch, which can be traced and transformed"
 
 LINEAR_PATHS: tuple[Path[LinearCall], ...] = (
+    Path(
+        "triton",
+        "eager on a CUDA device: norm and basis are one kernel",
+        kernels_refuse,
+        kan_linear_kernels,
+        interpreter_only,
+    ),
     Path("recompute", _REBUILT, _recompute_refuses, _recompute),
     Path("edges", "eager: the basis is rebuilt, tile by tile of rows and outputs, not kept", _edges_refuses, _edges),
     Path("reference", _FORMULA, _never, _reference),

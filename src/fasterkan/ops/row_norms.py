@@ -6,6 +6,7 @@ sums of squares overflow in float32 from about 1e17 on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -87,12 +88,35 @@ class _RowNorm(torch.autograd.Function):
         needs = ctx.needs_input_grad[:3]
         if torch.is_grad_enabled() or Situation.of(dz).transformed:
             return *_formula_grads(x, weight, bias, ctx.eps, ctx.center, dz, needs), None, None
-        if not ctx.center:
-            return *_rms_grads(x, weight, ctx.eps, dz, needs), None, None, None
-        dx, dweight, dbias = torch.ops.aten.native_layer_norm_backward(
-            dz.contiguous(), x * PRESCALE, [x.shape[-1]], *moments, weight, bias, list(needs)
-        )
-        return dx.mul_(PRESCALE) if needs[0] else None, dweight, dbias, None, None
+        return *row_norm_gradients(x, weight, bias, ctx.eps, moments if ctx.center else None, dz, needs), None, None
+
+
+def row_norm_gradients(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    eps: float,
+    moments: Sequence[Tensor] | None,
+    dz: Tensor,
+    needs: Sequence[bool],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Return the gradients of x, weight and bias, without a graph; None for those that are not needed.
+
+    Args:
+        x: [N, I].
+        weight: [I].
+        bias: [I] or None.
+        eps: in units of x squared.
+        moments: mean and inverse deviation of the rows of `PRESCALE` x, [N] or [N, 1]; None for RMSNorm.
+        dz: gradient of z [N, I].
+        needs: which gradients are needed.
+    """
+    if moments is None:
+        return *_rms_grads(x, weight, eps, dz, needs), None
+    dx, dweight, dbias = torch.ops.aten.native_layer_norm_backward(
+        dz.contiguous(), x * PRESCALE, [x.shape[-1]], *moments, weight, bias, list(needs)
+    )
+    return dx.mul_(PRESCALE) if needs[0] else None, dweight, dbias
 
 
 def _formula_grads(
@@ -110,7 +134,7 @@ def _formula_grads(
 
 
 def _rms_grads(
-    x: Tensor, weight: Tensor, eps: float, dz: Tensor, needs: tuple[bool, ...]
+    x: Tensor, weight: Tensor, eps: float, dz: Tensor, needs: Sequence[bool]
 ) -> tuple[Tensor | None, Tensor | None]:
     unit, inverse = _unit(x, eps, center=False)
     dweight = (dz * unit).sum(0) if needs[1] else None

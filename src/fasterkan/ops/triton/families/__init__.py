@@ -1,0 +1,1 @@
+"""The functions of each family, and their slopes, as `triton.jit` functions."""
