@@ -46,12 +46,20 @@ def layer_of(basis: fk.Basis, inputs: int, outputs: int, norm: object = "layer")
     if norm == "feature":
         layer.calibrate(torch.randn(500, inputs, device="cuda"))
         layer.freeze()
+    layer.path = "triton"
     return layer
+
+
+def network(layers: list[int], path: str = "triton", **options: object) -> fk.KAN:
+    net = fk.KAN(layers, device="cuda", **options)  # type: ignore[arg-type]
+    for layer in net.kan_layers():
+        layer.path = path
+    return net
 
 
 def relative_errors(layer: fk.KANLinear, x: Tensor) -> dict[str, float]:
     """The error of y and of each gradient against float64, over the norm of the exact one."""
-    assert fk.which_path(layer, x) == ("triton", "eager on a CUDA device: norm and basis are one kernel")
+    assert fk.which_path(layer, x) == ("triton", "requested")
     got = gradients(layer, x.detach().requires_grad_())
     exact = gradients(copy.deepcopy(layer).double(), x.detach().double().requires_grad_())
     return {k: float((got[k].double() - v).norm() / v.norm().clamp_min(1e-9)) for k, v in exact.items()}
@@ -80,9 +88,16 @@ def test_tf32_is_the_users_setting() -> None:
     assert 5 * exact < relative_errors(layer, x)["y"] < 2e-3
 
 
-def test_float64_takes_another_path() -> None:
+def test_they_are_only_for_those_who_name_them() -> None:
+    layer, x = layer_of(BASES["RSWAF"], 16, 4), torch.randn(3, 16, device="cuda")
+    layer.path = "auto"
+    assert fk.which_path(layer, x)[0] == "recompute"
+
+
+def test_float64_is_refused() -> None:
     layer = layer_of(BASES["RSWAF"], 16, 4).double()
-    assert fk.which_path(layer, torch.randn(3, 16, device="cuda", dtype=torch.float64))[0] == "recompute"
+    with pytest.raises(RuntimeError, match=r"a tensor is torch\.float64"):
+        layer(torch.randn(3, 16, device="cuda", dtype=torch.float64))
 
 
 def test_no_rows() -> None:
@@ -95,9 +110,7 @@ def test_no_rows() -> None:
 
 def peak(path: str) -> int:
     """The memory of a step beyond the parameters and the data, in bytes."""
-    net = fk.KAN([1024, 1024, 1024], device="cuda", first_affine=False)
-    for layer in net.layers:
-        layer.path = path
+    net = network([1024, 1024, 1024], path, first_affine=False)
     x = torch.randn(8192, 1024, device="cuda")
     for _ in range(2):
         net.zero_grad(set_to_none=True)
@@ -115,7 +128,7 @@ def test_the_memory_of_a_step() -> None:
 
 
 def test_a_step_does_not_wait() -> None:
-    net, x = fk.KAN([64, 32, 10], device="cuda"), torch.randn(100, 64, device="cuda")
+    net, x = network([64, 32, 10]), torch.randn(100, 64, device="cuda")
 
     def step() -> None:
         with torch.autocast("cuda", torch.bfloat16):
@@ -128,7 +141,7 @@ def test_a_step_does_not_wait() -> None:
 
 @pytest.mark.parametrize("autocast", [False, True], ids=["float32", "bfloat16"])
 def test_a_step_in_a_cuda_graph(autocast: bool) -> None:
-    net, x = fk.KAN([64, 32, 10], device="cuda"), torch.randn(100, 64, device="cuda")
+    net, x = network([64, 32, 10]), torch.randn(100, 64, device="cuda")
 
     def step() -> Tensor:
         net.zero_grad(set_to_none=True)

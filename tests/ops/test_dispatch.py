@@ -36,7 +36,9 @@ def linear(
 ) -> LinearCall:
     """A call of a layer 4 -> 2 on three rows; on devices that are not here it only says that it lies there."""
     basis = fk.Wavelet() if per_edge else fk.RSWAF(3)
-    x: Any = torch.randn(3, 4) if device == "cpu" else SimpleNamespace(device=torch.device(device))
+    x: Any = (
+        torch.randn(3, 4) if device == "cpu" else SimpleNamespace(device=torch.device(device), is_cuda=device == "cuda")
+    )
     return LinearCall(x, norm, torch.randn(2, 4, basis.num_basis), None, basis, basis.init(4, 2), situation)
 
 

@@ -21,7 +21,7 @@ def choose(paths: tuple[Path[Call], ...], requested: str, call: Call) -> tuple[P
         *better, last = paths
         refusal: str | None = None
         for path in better:
-            refusal = path.refuses(call) or path.avoids(call)
+            refusal = path.avoids(call) or path.refuses(call)
             if refusal is None:
                 return path, path.why
         return last, refusal or last.why
@@ -30,7 +30,7 @@ def choose(paths: tuple[Path[Call], ...], requested: str, call: Call) -> tuple[P
         known = ", ".join(repr(name) for name in ("auto", *(path.name for path in paths)))
         raise ValueError(f"path must be one of {known}, got {requested!r}")
     if (refusal := found.refuses(call)) is not None:
-        able = [path.name for path in paths if (path.refuses(call) or path.avoids(call)) is None]
+        able = [path.name for path in paths if (path.avoids(call) or path.refuses(call)) is None]
         raise RuntimeError(
             f'path="{requested}" is impossible here: {refusal}; use path="auto" or '
             + " or ".join(f'"{name}"' for name in able)

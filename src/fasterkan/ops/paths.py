@@ -15,7 +15,7 @@ from .edges import kan_linear_edges
 from .recompute import kan_linear_recompute
 from .reference import kan_linear_reference
 from .situation import PLAIN
-from .triton import interpreter_only, kan_linear_kernels, kernels_refuse
+from .triton import kan_linear_kernels, kernels_on_request, kernels_refuse
 
 Call = TypeVar("Call")
 
@@ -90,7 +90,7 @@ LINEAR_PATHS: tuple[Path[LinearCall], ...] = (
         "eager on a CUDA device: norm and basis are one kernel",
         kernels_refuse,
         kan_linear_kernels,
-        interpreter_only,
+        kernels_on_request,
     ),
     Path("recompute", _REBUILT, _recompute_refuses, _recompute),
     Path("edges", "eager: the basis is rebuilt, tile by tile of rows and outputs, not kept", _edges_refuses, _edges),

@@ -3,6 +3,6 @@
 Importing this package does not import triton.
 """
 
-from .path import interpreter_only, kan_linear_kernels, kernels_refuse
+from .path import kan_linear_kernels, kernels_on_request, kernels_refuse
 
-__all__ = ["interpreter_only", "kan_linear_kernels", "kernels_refuse"]
+__all__ = ["kan_linear_kernels", "kernels_on_request", "kernels_refuse"]

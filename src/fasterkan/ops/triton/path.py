@@ -39,9 +39,11 @@ def kernels_refuse(call: LinearCall) -> str | None:
     return parts if isinstance(parts, str) else _unusual(call, *parts)
 
 
-def interpreter_only(call: LinearCall) -> str | None:
-    """Return why "auto" passes over the kernels although they could compute the call: Triton's interpreter is slow."""
-    return None if call.x.is_cuda else "on the CPU the kernels run in Triton's interpreter, for tests"
+def kernels_on_request(call: LinearCall) -> str:
+    """Return why "auto" passes over the kernels although they could compute the call."""
+    if call.x.is_cuda:
+        return 'the kernels are new, and only for those who name them: layer.path = "triton"'
+    return "on the CPU the kernels run in Triton's interpreter, for tests"
 
 
 def kan_linear_kernels(call: LinearCall) -> Tensor:
