@@ -502,3 +502,13 @@ def test_functions_of_each_edge(monkeypatch):
     fewer = fk.diagnose(net.float(), x).layers[0]
     assert (fewer.rows, fewer.dead, fewer.outside) == (40, 0.25, first.outside)
     assert abs(fewer.saturated - first.saturated) < 0.02
+
+
+def test_a_base_branch_on_columns_in_natural_units() -> None:
+    units = torch.ones(16).index_fill(0, torch.tensor([3]), 5e4)
+    for base_input, kinds in (("x", {"output"}), ("scaled", set())):
+        net = network(norm="feature", base="silu", base_input=base_input)
+        net.calibrate(normal() * units)
+        found = [one for one in fk.diagnose(net, normal(seed=2) * units).findings if one.kind == "output"]
+        assert {one.kind for one in found} == kinds
+        assert all('Set base_input="scaled"' in one.advice for one in found if one.layer == "layers.0")

@@ -25,7 +25,7 @@ def findings(observation: Observation, layers: list[LayerReport], ratio: float |
     found = list(_stops(observation, layers))
     for layer in layers:
         seen = observation.seen[layer.name]
-        found += [*_grid(layer, seen), *_functions(layer, seen), *_outputs(layer)]
+        found += [*_grid(layer, seen), *_functions(layer, seen), *_outputs(layer, seen)]
     return (*found, *_gradient(layers, ratio, observation.nonfinite is None))
 
 
@@ -123,17 +123,27 @@ def _tell_apart(layer: LayerReport, seen: Seen) -> str:
     return f"{_bring_inside(seen)}; or remove constant inputs, or lower num_grids"
 
 
-def _outputs(layer: LayerReport) -> Iterator[Finding]:
+def _outputs(layer: LayerReport, seen: Seen) -> Iterator[Finding]:
     size = layer.output_rms
     if size is None or at.OUTPUT[0] <= size <= at.OUTPUT[1]:
         return
-    if size > at.OUTPUT[1]:
+    if size > at.OUTPUT[1] and _has_branch_on_large_columns(seen):
+        advice = 'Set base_input="scaled": the base branch takes the columns as they are, and they are large'
+    elif size > at.OUTPUT[1]:
         advice = "Lower lr, or raise weight_decay in fk.param_groups"
     else:
         advice = "Lower weight_decay, or call reset_parameters() and train again"
     yield Finding(
         "output", layer.name, f"its outputs have the size {size:.1e} (RMS); at initialisation it is near 1", advice
     )
+
+
+def _has_branch_on_large_columns(seen: Seen) -> bool:
+    """Whether the base branch takes columns whose size, known from a feature norm, is above that of good outputs."""
+    norm = seen.layer.norm
+    if seen.layer.base is None or seen.layer.base_input != "x" or not isinstance(norm, FeatureScaling):
+        return False
+    return bool((norm.center.abs() + 1 / norm.scale).max() > at.OUTPUT[1])
 
 
 def _gradient(layers: list[LayerReport], ratio: float | None, finite: bool) -> Iterator[Finding]:
