@@ -511,4 +511,6 @@ def test_a_base_branch_on_columns_in_natural_units() -> None:
         net.calibrate(normal() * units)
         found = [one for one in fk.diagnose(net, normal(seed=2) * units).findings if one.kind == "output"]
         assert {one.kind for one in found} == kinds
-        assert all('Set base_input="scaled"' in one.advice for one in found if one.layer == "layers.0")
+        assert all('with base_input="scaled"' in one.advice for one in found if one.layer == "layers.0")
+    net.layers[0].base_norm.set_to(torch.zeros(16), torch.ones(16))
+    assert "norm.reset_parameters()" in str(fk.diagnose(net, normal() * units).findings[0])

@@ -194,3 +194,16 @@ def test_the_network_within_a_sequence_says_what_its_grid_is():
     net = nn.Sequential(network())
     result = fk.fit(net, X, torch.sin(6 * Y), starts=2, iterations=5, grids=(3, 12))
     assert net[0].basis == net[0].layers[0].basis and net[0].basis.grid_size == result.grid
+
+
+def test_frozen_base_weights_get_scales_from_the_first_data_only() -> None:
+    x = torch.rand(60, 2, dtype=torch.float64) * torch.tensor([1.0, 1e5], dtype=torch.float64)
+    for seen in (None, 3 * x):
+        net = fk.KAN([2, 2, 1], fk.BSpline(4), norm="feature", base="silu", dtype=torch.float64)
+        for layer in net.kan_layers():
+            layer.base_weight.requires_grad_(False)
+        if seen is not None:
+            net.calibrate(seen)
+        fk.fit(net, x, x[:, 0], starts=1, iterations=2, progress=False)
+        expected = (x if seen is None else seen).mean(0)
+        torch.testing.assert_close(net.layers[0].base_norm.center, expected, rtol=1e-2, atol=0)

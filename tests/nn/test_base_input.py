@@ -241,3 +241,64 @@ def test_another_word_is_refused() -> None:
 def test_a_norm_without_data_is_refused() -> None:
     with pytest.raises(ValueError, match=r'KANLinear: base_input="scaled" takes mean and deviation .*got the norm Row'):
         fk.KANLinear(3, 2, norm="layer", base="silu", base_input="scaled")
+
+
+def test_a_calibrated_norm_gives_its_constants_to_a_new_layer() -> None:
+    first = fk.KANLinear(3, 2, norm="feature", dtype=torch.float64)
+    first.calibrate(table() * UNITS + OFFSETS)
+    layer = fk.KANLinear(3, 4, norm=copy.deepcopy(first.norm), base="silu", dtype=torch.float64)
+    assert torch.equal(layer.base_norm.center, first.norm.center)
+    assert torch.equal(layer.base_norm.scale, first.norm.scale)
+
+
+def test_layers_pickled_before_there_were_scales() -> None:
+    layer = fk.KANLinear(3, 2, norm="feature", base="silu", base_input="z")
+    layer.calibrate(table().float())
+    state = layer.__getstate__()
+    del state["base_norm"]
+    old = fk.KANLinear.__new__(fk.KANLinear)
+    old.__setstate__(state)
+    assert torch.equal(old(table().float()), layer(table().float()))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_callable_in_one_dtype_can_be_moved_and_is_called_in_evaluation(training: bool) -> None:
+    slope = torch.tensor([0.25])
+    layer = fk.KANLinear(3, 2, fk.Hat(60), norm="feature", base=lambda z: F.prelu(z, slope), base_input="z")
+    layer.calibrate(table().float())
+    x = table().float()
+    before = layer(x).detach()
+    error = layer.train(training).calibrate(1.5 * x)[""]
+    assert float((layer(x).detach() - before).norm() / before.norm()) < 3 * error + 1e-4 < 0.3
+
+
+def test_a_base_that_cannot_be_called_changes_nothing() -> None:
+    calls: list[int] = []
+
+    def once_wrong(z: Tensor) -> Tensor:
+        calls.append(len(z))
+        if len(z) == 1:
+            raise RuntimeError("no single row")
+        return z
+
+    layer = fk.KANLinear(3, 2, norm="feature", base=once_wrong, base_input="z")
+    layer.calibrate(table().float())
+    before = copy.deepcopy(layer.state_dict())
+    with pytest.raises(RuntimeError, match="no single row"):
+        layer.calibrate(2 * table().float())
+    assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())
+
+
+def test_zeros_around_an_image_are_not_folded() -> None:
+    layer = fk.KANConv2d(3, 2, 3, padding=1, basis=fk.Hat(5), norm="feature").double()
+    images = 5 + table(40).reshape(2, 3, 4, 5)
+    layer.calibrate(images)
+    before = layer(images)
+    with pytest.raises(ValueError, match=r"fold: KANConv2d pads z = norm\(x\) with zeros"):
+        layer.fold()
+    assert torch.equal(layer(images), before)
+    around = fk.KANConv2d(3, 2, 3, padding=1, padding_mode="reflect", basis=fk.Hat(5), norm="feature").double()
+    around.calibrate(images)
+    before = around(images)
+    around.fold()
+    torch.testing.assert_close(around(images), before)

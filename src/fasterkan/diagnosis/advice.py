@@ -128,7 +128,10 @@ def _outputs(layer: LayerReport, seen: Seen) -> Iterator[Finding]:
     if size is None or at.OUTPUT[0] <= size <= at.OUTPUT[1]:
         return
     if size > at.OUTPUT[1] and _has_branch_on_large_columns(seen):
-        advice = 'Set base_input="scaled": the base branch takes the columns as they are, and they are large'
+        advice = (
+            'Make the network with base_input="scaled"; if it has that, call norm.reset_parameters() in this layer and '
+            "calibrate again: the base branch takes large numbers"
+        )
     elif size > at.OUTPUT[1]:
         advice = "Lower lr, or raise weight_decay in fk.param_groups"
     else:
@@ -139,11 +142,12 @@ def _outputs(layer: LayerReport, seen: Seen) -> Iterator[Finding]:
 
 
 def _has_branch_on_large_columns(seen: Seen) -> bool:
-    """Whether the base branch takes columns whose size, known from a feature norm, is above that of good outputs."""
-    norm = seen.layer.norm
-    if seen.layer.base is None or seen.layer.base_input != "x" or not isinstance(norm, FeatureScaling):
+    """Whether the base branch takes numbers above the size of good outputs, for columns as the norm has them."""
+    layer, norm = seen.layer, seen.layer.norm
+    if layer.base is None or layer.base_input == "z" or not isinstance(norm, FeatureScaling):
         return False
-    return bool((norm.center.abs() + 1 / norm.scale).max() > at.OUTPUT[1])
+    ends = torch.stack([norm.center - 1 / norm.scale, norm.center + 1 / norm.scale]).to(layer.weight)
+    return bool(layer.split_input(ends)[2].abs().max() > at.OUTPUT[1])
 
 
 def _gradient(layers: list[LayerReport], ratio: float | None, finite: bool) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from ..nn.feature_norm import FeatureScaling
 from .clock import Clock
 from .effort import Method, method_for
 from .flat import FlatNet
-from .frozen import frozen_kept
+from .frozen import frozen_kept, norms_of_frozen_branches
 from .objective import Misfit
 from .units import Units
 
@@ -69,10 +69,11 @@ def draw(net: nn.Module, start: int, seed: int, *, norms: bool) -> None:
     cuda = {p.device for p in net.parameters() if p.device.type == "cuda"}
     with torch.random.fork_rng(devices=cuda), frozen_kept(net):
         torch.manual_seed((seed * 1_000_003 + start) % 2**63)
+        kept = norms_of_frozen_branches(net)
         for module in net.modules():
             reset = getattr(module, "reset_parameters", None)
             learned = any(p.requires_grad for p in module.parameters())
-            if callable(reset) and (norms if isinstance(module, FeatureScaling) else learned):
+            if callable(reset) and (norms and module not in kept if isinstance(module, FeatureScaling) else learned):
                 reset()
 
 

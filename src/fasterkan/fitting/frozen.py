@@ -24,8 +24,16 @@ def held_norms(net: nn.Module) -> list[FeatureScaling]:
     return [m.norm for m in layers if isinstance(m.norm, FeatureScaling) and m.norm.calibrated]
 
 
-def _learned(parameter: Tensor | None) -> bool:
-    return parameter is not None and parameter.requires_grad
+def _may_rescale(layer: KANLayer) -> bool:
+    """Whether the scales of a layer's base branch may change: its weight is learned, or they have not been set yet."""
+    learned = layer.base_weight is not None and layer.base_weight.requires_grad
+    return learned or (isinstance(layer.norm, FeatureScaling) and not layer.norm.calibrated)
+
+
+def norms_of_frozen_branches(net: nn.Module) -> list[FeatureScaling]:
+    """Return the calibrated norms of layers whose base branch is frozen; with them its scales would be reset."""
+    layers = (m for m in net.modules() if isinstance(m, KANLayer) and m.base_norm is not None and not _may_rescale(m))
+    return [m.norm for m in layers if isinstance(m.norm, FeatureScaling)]
 
 
 @contextmanager
@@ -41,7 +49,7 @@ def frozen_kept(net: nn.Module) -> Iterator[None]:
             moving |= {id(buffer) for buffer in module.buffers()}
         if isinstance(module, KANLayer) and is_free(module):
             moving |= {id(getattr(module, name)) for name in module.basis_tensors()}
-        if isinstance(module, KANLayer) and module.base_norm is not None and _learned(module.base_weight):
+        if isinstance(module, KANLayer) and module.base_norm is not None and _may_rescale(module):
             moving |= {id(buffer) for buffer in module.base_norm.buffers()}
     fixed: list[Tensor] = [p for p in net.parameters() if not p.requires_grad]
     fixed += [buffer for buffer in net.buffers() if id(buffer) not in moving]

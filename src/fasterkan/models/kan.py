@@ -133,6 +133,11 @@ class KAN(Calibratable, GridCare, Pretrained):
         return self.kan_layers()[0].spec.base
 
     @property
+    def base_input(self) -> BaseInput:
+        """The input of the first layer's base branch."""
+        return self.kan_layers()[0].base_input
+
+    @property
     def bias(self) -> bool:
         """Whether the first layer has a bias."""
         return self.kan_layers()[0].bias is not None

@@ -19,8 +19,9 @@ BaseInput = Literal["x", "scaled", "z"]
 class BaseScaling(nn.Module):
     """(x - m) / d with the mean m and the deviation d of each feature: the input of a base branch on columns of data.
 
-    The buffers `center` m and `scale` 1 / d [I] are 0 and 1 until the layer's feature norm is set for the first time.
-    They do not change when the norm moves later, so that the branch stays the same function of x.
+    The buffers are `center` m and `scale` 1 / d, [I]. They are 0 and 1 until the layer's feature norm is set for the
+    first time. They do not change when the norm moves later, so that the branch stays the same function of x. To set
+    them anew, reset the norm (`layer.norm.reset_parameters()`) and calibrate again.
     """
 
     center: Tensor

@@ -61,12 +61,13 @@ class Calibratable(nn.Module):
         with c and s as its constants.
 
         Raises:
-            ValueError: there is no feature norm, or the basis cannot absorb it.
+            ValueError: there is no feature norm, the basis cannot absorb it, or a convolution pads z with zeros.
             RuntimeError: a norm is not calibrated yet; a tensor of a basis is computed and does not take the new
                 values, or belongs to two layers. No layer is then changed.
         """
         moved = []
         for layer in _calibrated(self, "fold"):
+            layer.check_foldable()
             tensors, (center, scale) = exact_tensors(layer), _exact(_norm(layer))
             moved.append((layer, *layer.basis.fold(tensors, center, scale)))
         check_not_shared("fold", self, {layer: layer.basis_tensors() for layer, *_ in moved})
@@ -74,7 +75,7 @@ class Calibratable(nn.Module):
             layer.check_functions(basis, tensors, layer.weight)
         for layer, basis, tensors in moved:  # only after no layer was refused
             layer.set_functions(basis, tensors, layer.weight)
-            layer.base_input, layer.base_norm = layer.constant_branch()
+            layer.base_input, layer.base_norm = layer.branch_without_norm()
             layer.norm = None
 
 
@@ -171,6 +172,9 @@ def move_norm(layer: KANLayer) -> float | None:
     norm = _norm(layer)
     tensors, (low, high) = layer.basis_tensors(), range_of_z(layer)
     before, (center, scale) = norm.calibrated, _exact(norm)
+    branch_of_z = _branch_of_z(layer)
+    if before:
+        branch_of_z(low.unsqueeze(0))  # if it cannot be called, nothing has changed yet
     if (standard := norm.move_to_statistics((low, high))) is None:
         return None
     if not before:
@@ -189,10 +193,7 @@ def move_norm(layer: KANLayer) -> float | None:
         assert layer.base_weight is not None
         branch = layer.edge_weights(layer.base_weight.detach().unsqueeze(2))  # [..., I, 1]
         flat = torch.cat([flat, branch.reshape(*flat.shape[:2], 1)], -1)
-        base = layer.base
-        if isinstance(base, nn.Module):
-            base = copy.deepcopy(base).to("cpu", torch.float64)
-        old = _WithBranch(layer.basis, base, factor, shift)
+        old = _WithBranch(layer.basis, branch_of_z, factor, shift)
         weight, error = refit(old, tensors, flat, z, layer.basis, made, new_z)
     elif followed is not None:
         weight, error = flat, 0.0
@@ -200,6 +201,17 @@ def move_norm(layer: KANLayer) -> float | None:
         weight, error = layer.basis.refit(tensors, flat, z, layer.basis, tensors, new_z)
     layer.set_functions(layer.basis, made, layer.with_edge_weights(weight.view(edges.shape)))
     return error
+
+
+def _branch_of_z(layer: KANLayer) -> Callable[[Tensor], Tensor]:
+    """The base branch in evaluation mode, for z [S, I] in float64 on the CPU; it is called as in the layer."""
+    base, like = layer.base, layer.weight
+    if base is None or layer.base_input != "z":
+        return torch.zeros_like
+    if isinstance(base, nn.Module):
+        base = copy.deepcopy(base).eval()
+    call = base
+    return lambda z: exact_on_cpu(call(z.to(like.device, like.dtype)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -112,6 +112,13 @@ class _KANConv(KANLayer, Calibratable):
         if self.bias is not None:
             draw(self, "bias", nn.init.zeros_)
 
+    def check_foldable(self) -> None:
+        if self.padding_mode == "zeros" and any(width for pair in self.pad.widths for width in pair):
+            raise ValueError(
+                f'fold: {type(self).__name__} pads z = norm(x) with zeros (padding_mode="zeros"), and without the norm '
+                'it would pad x with zeros; keep the norm, or use padding_mode="reflect", "replicate" or "circular"'
+            )
+
     def edge_weights(self, weight: Tensor | None = None) -> Tensor:
         """Return a weight (default: the layer's) as [O / groups, *kernel, C, K]."""
         weight = self.weight if weight is None else weight

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from .._check import whole_number
 from ..bases import RSWAF, Basis
 from .after import After, build_after
-from .base_branch import Base, BaseInput, named_base
+from .base_branch import Base, BaseInput, check_base_input, named_base
 from .called import MustBeCalled
 from .draw import normal_, xavier_uniform_
+from .feature_norm import FeatureScaling
 from .init import base_weight_std, draw_weights
 from .layer import KANLayer
 from .layer_spec import LayerSpec
@@ -247,7 +248,8 @@ class EdgeLayer(KANLayer):
 
     def extra_repr(self) -> str:
         base = "" if self.base is None else f", base={getattr(self.base, '__name__', self.base)}"
-        if self.base is not None and self.base_input == "z":
+        usual = check_base_input("", None, self.base, feature_norm=isinstance(self.norm, FeatureScaling))
+        if self.base is not None and self.base_input != usual:
             base += f", base_input={self.base_input!r}"
         kept = "" if self.kept_inputs is None else f", {self.in_features} of {self.input_width} inputs kept"
         widths = f"{self.in_features}, {self.out_features}"

@@ -141,7 +141,9 @@ class FeatureScaling(nn.Module):
         return Distribution(middle, half / 3)
 
     def follow(self, x: Tensor, target: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor] | None:
-        """Add training data to the statistics; the first batch sets c and s: then return as `move_to_statistics`.
+        """Add training data to the statistics; the first batch sets c and s.
+
+        Return what `move_to_statistics` returns if this batch has set c and s, else None.
 
         Nothing happens if the norm is frozen, if the call is traced or transformed, or in a copy of DataParallel.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -162,6 +163,17 @@ class KANLayer(nn.Module):
                 f'norm {self.norm}; use base_input="z" or "x" with this norm'
             )
         self.base_norm = BaseScaling(self.widths()[0], device, dtype) if scaled else None
+        if self.base_norm is not None and isinstance(self.norm, FeatureScaling) and self.norm.calibrated:
+            self.base_norm.set_to(self.norm.center, self.norm.scale)  # the norm was set before the layer was made
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the state of a pickled layer, also of one that was pickled before there was a `base_norm`."""
+        super().__setstate__(state)
+        if "base_norm" not in self._modules and "base_norm" not in self.__dict__:
+            self.base_norm = None
+
+    def check_foldable(self) -> None:
+        """Raise ValueError if the layer computes something else once its norm is a part of the basis."""
 
     def split_input(self, x: Tensor) -> tuple[Tensor, nn.Module | None, Tensor]:
         """Return the input of the functions, the norm that it still needs, and the input of the base branch.
@@ -169,15 +181,13 @@ class KANLayer(nn.Module):
         Args:
             x: the columns or channels that have edges, [..., I].
         """
-        if self.base is None or self.base_input == "x":
-            return x, self.norm, x
-        if self.base_norm is not None:
-            return x, self.norm, self.base_norm(x)
-        z = normalised(x, self.norm)
-        return z, None, z.to(x.dtype)
+        if self.base is not None and self.base_input == "z":
+            z = normalised(x, self.norm)
+            return z, None, z.to(x.dtype)
+        return x, self.norm, x if self.base_norm is None else self.base_norm(x)
 
-    def constant_branch(self) -> tuple[BaseInput, BaseScaling | None]:
-        """Return `base_input` and `base_norm` of the same base branch without the feature norm, if there is one."""
+    def branch_without_norm(self) -> tuple[BaseInput, BaseScaling | None]:
+        """Return `base_input` and `base_norm` with which the base branch stays the same without the feature norm."""
         if self.base is None or self.base_input != "z" or not isinstance(self.norm, FeatureScaling):
             return self.base_input, copy.deepcopy(self.base_norm)
         made = BaseScaling(self.widths()[0], self.norm.center.device, self.norm.center.dtype)

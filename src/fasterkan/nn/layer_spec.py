@@ -24,7 +24,7 @@ class LayerSpec:
         norm: description of the norm, or None; a module without a description is stored itself.
         base: the activation of the base branch, or None.
         base_input: input of the base branch: "x", the layer's input; "scaled", with mean and deviation of the data; or
-            "z" = norm(x).
+            "z" = norm(x). Files that say nothing have "x".
         bias: whether the layer has a bias.
         after: name of the `After` module that follows the layer, or None.
         mask: whether some edges are switched off (`KANLinear.set_mask`).

@@ -29,7 +29,8 @@ class KANLinear(EdgeLayer, Calibratable, GridCare):
             callable.
         base_input: input of the base branch: "x", the layer's input; "scaled", (x - m) / d with the mean m and the
             deviation d of the data that first sets norm="feature"; or "z" = norm(x). Default: "scaled" with
-            norm="feature", "x" with other norms.
+            norm="feature", "x" with other norms. With norm=None, as after `fold`, "scaled" has the loaded constants, at
+            first m = 0 and d = 1.
         bias: add b [O].
         after: what follows the layer: None, "layernorm_silu", "batchnorm" or another name of `nn.After`.
         device, dtype: of all tensors, as in `nn.Linear`.

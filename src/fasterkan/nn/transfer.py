@@ -62,7 +62,7 @@ def fit_layer(layer: EdgeLayer, other: EdgeLayer, x: Tensor | None = None) -> fl
         copy()
     layer.set_mask(other.mask)
     if other.base is not None:
-        layer.base_input, scaling = other.constant_branch()
+        layer.base_input, scaling = other.branch_without_norm()
         layer.base_norm = None if scaling is None else scaling.to(layer.weight.device, layer.weight.dtype)
     for name in ("base", "after") + (("norm",) if row else ()):
         if isinstance(module := getattr(layer, name), nn.Module):
