@@ -348,14 +348,14 @@ def test_the_clock_cuts_and_nothing_is_replaced_unasked(call, numbers, tmp_path)
 def test_shapes_are_tried(call, numbers, labels, tmp_path):
     said = call(
         "fit", numbers[1], "--target", "twice", "--inputs", "a,b", "--grid", 2, "--degree", 2, "--out", tmp_path / "a",
-        "--seconds", 4,
+        "--seconds", 30,
     )  # fmt: skip
     assert said.code == 0, said.err
     assert "shapes that were tried" in said.out and "[2, 1] " in said.out
     assert fk.from_pretrained(tmp_path / "a").layers_hidden == (2, 1)
     said = call(
         "fit", labels[1], "--target", "kind", "--inputs", "size", "--grid", 2, "--degree", 2, "--out", tmp_path / "b",
-        "--seconds", 3,
+        "--seconds", 30,
     )  # fmt: skip
     assert said.code == 0, said.err
     assert "[1, 3, 2, 3]" in said.out

@@ -104,3 +104,16 @@ def test_settings_are_given_by_name():
     kinds = {name: p.kind for name, p in inspect.signature(fk.auto_width).parameters.items()}
     assert kinds.pop("X") == kinds.pop("y") == inspect.Parameter.POSITIONAL_OR_KEYWORD
     assert set(kinds.values()) == {inspect.Parameter.KEYWORD_ONLY}
+
+
+def test_rounding_errors_do_not_tell_shapes_apart(rows: torch.Tensor) -> None:
+    errors = {(2, 1): 9e-13, (2, 1, 1): 1e-16, (2, 2, 1): 1e-15}
+
+    def almost(net: fk.KAN, x: torch.Tensor, y: torch.Tensor) -> None:
+        error = errors[net.layers_hidden]
+        net.forward = lambda x: x[:, :1] * (1 + error)
+
+    found = fk.auto_width(rows, rows[:, 0], shapes=list(errors), fit=almost)
+    assert found.best == (2, 1)
+    errors[2, 1] = 1e-11
+    assert fk.auto_width(rows, rows[:, 0], shapes=list(errors), fit=almost).best == (2, 1, 1)

@@ -22,6 +22,8 @@ from .pruning.loss import hold_out
 
 LEAST = 20
 """Smallest number of rows of a table."""
+ROUNDING = 1e-12
+"""Errors below this, in units of the targets' deviation, are rounding errors and do not tell shapes apart."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +88,7 @@ def auto_width(
             2 I + 1 (at most 12), then [I, 3, 2, O] and [I, 5, 5, O].
         basis: basis of all networks; default `BSpline(grid_size=5)`.
         margin: the recommended shape is the smallest one whose error is at most 1 + margin times the smallest error.
+            Errors below 1e-12 of the targets' deviation count as equal.
         fit: fit(net, X, y) trains a network in place; default `fk.fit` with two starts and one grid.
         seed: seed of the held-out rows and of the initial weights.
 
@@ -124,7 +127,7 @@ def auto_width(
         trials.append(Trial(shape, count, error if error == error else float("inf"), time.perf_counter() - start))
         if shapes is None and len(trials) > 3 and min(t.error for t in trials[-2:]) > min(t.error for t in trials[:-2]):
             break
-    least = min(trial.error for trial in trials)
+    least = max(ROUNDING, min(trial.error for trial in trials))
     best = next(trial for trial in sorted(trials, key=lambda t: t.parameters) if trial.error <= (1 + margin) * least)
     return Widths(best.widths, tuple(trials))
 
